@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The life of a channel's epochs, as pure logic: no locks, no clock, no
+ * allocation, no I/O. Compiled into qkd.ko, into the netlink backend of
+ * qkdkeyd (the same channel without the module), and into the unit tests.
+ *
+ * The owner asks qkd_epochs_next() what is to be done now, does it, and says
+ * with qkd_epochs_done() how it went, until nothing is left to do; then it
+ * sleeps until qkd_epochs_deadline(). All times are milliseconds of one
+ * monotonic clock.
+ *
+ * Rules kept here, whatever the caller does (docs/key-life-cycle.md):
+ *  - epochs only grow; none is put twice
+ *  - outbound moves only forward, and only to an epoch that the peer holds
+ *  - an old SA stays grace_ms after it was replaced
+ *  - without a next key the channel holds or blocks; it never falls back
+ */
+#ifndef QKD_EPOCHS_H
+#define QKD_EPOCHS_H
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
+#include <stdbool.h>
+#include <stdint.h>
+typedef uint64_t u64;
+typedef uint32_t u32;
+typedef uint16_t u16;
+typedef uint8_t u8;
+#endif
+#include "qkd_uapi.h" /* <linux/qkd.h>, wherever this is compiled */
+
+/**
+ * struct qkd_epoch_slot - one epoch that has an SA in either direction
+ * @epoch: its number
+ * @in: enum qkd_sa_state, inbound: NONE, ACTIVE, GRACE
+ * @out: enum qkd_sa_state, outbound: NONE, READY, ACTIVE, GRACE
+ * @in_until: when the inbound SA in GRACE is removed
+ * @out_until: when the outbound SA in GRACE is removed
+ * @sa: the owner's; not touched here
+ */
+struct qkd_epoch_slot {
+	u64 epoch;
+	u8 in;
+	u8 out;
+	u64 in_until;
+	u64 out_until;
+	void *sa;
+};
+
+/**
+ * struct qkd_epochs_config - a channel's fixed values, as in struct qkd_channel
+ * @lookahead: most READY epochs
+ * @rollover_ms: see there
+ * @grace_ms: see there
+ * @hard_ms: see there
+ * @on_exhausted: enum qkd_exhausted
+ * @an_count: 4 for MACsec (epochs equal modulo 4 share an association number
+ *            and must not stand together), 0 for ESP
+ */
+struct qkd_epochs_config {
+	u32 lookahead;
+	u32 rollover_ms;
+	u32 grace_ms;
+	u32 hard_ms;
+	u8 on_exhausted;
+	u8 an_count;
+};
+
+/**
+ * struct qkd_epochs - all epochs of one channel that have an SA
+ * @config: fixed
+ * @slot: the owner's array, ordered by epoch, first @count in use
+ * @count: slots in use
+ * @capacity: length of @slot, at least qkd_epochs_capacity()
+ * @next: lowest epoch that qkd_epochs_put() takes
+ * @out: epoch in use outbound, or QKD_EPOCH_NONE
+ * @peer_first: watermark; QKD_EPOCH_NONE: nothing known or nothing standing
+ * @peer_last: watermark
+ * @peer_out: what the peer encrypts with, or QKD_EPOCH_NONE
+ * @due: when the next rollover is due; meaningless while IDLE
+ * @state: enum qkd_channel_state
+ * @forced: a rollover was asked for and has not happened yet
+ */
+struct qkd_epochs {
+	struct qkd_epochs_config config;
+	struct qkd_epoch_slot *slot;
+	u32 count;
+	u32 capacity;
+	u64 next;
+	u64 out;
+	u64 peer_first;
+	u64 peer_last;
+	u64 peer_out;
+	u64 due;
+	u8 state;
+	bool forced;
+};
+
+/** What the owner is to do; see qkd_epochs_next(). */
+enum qkd_action_type {
+	QKD_ACTION_ACTIVATE = 1, /* encrypt with epoch from now on */
+	QKD_ACTION_REMOVE_IN,	 /* remove the inbound SA of epoch */
+	QKD_ACTION_REMOVE_OUT,	 /* remove the outbound SA of epoch */
+	QKD_ACTION_FORGET,	 /* both are gone: release slot->sa */
+	QKD_ACTION_EXHAUSTED,	 /* report: a rollover is due, no key is ready */
+	QKD_ACTION_BLOCK,	 /* remove the outbound SA in use: epoch */
+};
+
+/**
+ * struct qkd_action - one step
+ * @type: enum qkd_action_type
+ * @epoch: the epoch that it is about
+ * @slot: its slot, valid until the next call that changes the epochs; NULL for
+ *        EXHAUSTED
+ */
+struct qkd_action {
+	enum qkd_action_type type;
+	u64 epoch;
+	struct qkd_epoch_slot *slot;
+};
+
+/** Slots that a channel with this configuration can need at most. */
+u32 qkd_epochs_capacity(const struct qkd_epochs_config *config);
+
+/** Starts empty; @slot has @capacity elements and stays the owner's. */
+void qkd_epochs_init(struct qkd_epochs *e, const struct qkd_epochs_config *config,
+		     struct qkd_epoch_slot *slot, u32 capacity, u64 first);
+
+/**
+ * qkd_epochs_may_put - whether @epoch can be put now
+ * Return: 0, -ESTALE (below next), -ENOBUFS (lookahead is full, or its
+ * association number is in use), -ERANGE (no such epoch: QKD_SPI_EPOCHS)
+ */
+int qkd_epochs_may_put(const struct qkd_epochs *e, u64 epoch);
+
+/**
+ * qkd_epochs_spend - count @epoch as used although its installation failed
+ */
+void qkd_epochs_spend(struct qkd_epochs *e, u64 epoch);
+
+/**
+ * qkd_epochs_put - the inbound SA of @epoch stands and the outbound is ready
+ * @sa: goes into the slot; the owner releases it at QKD_ACTION_FORGET
+ *
+ * Call only after qkd_epochs_may_put() gave 0 under the same lock.
+ */
+void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, void *sa);
+
+/** The peer's report, struct qkd_watermark. Return: 0 or -EINVAL. */
+int qkd_epochs_watermark(struct qkd_epochs *e, u64 now, u64 first, u64 last, u64 peer_out,
+			 bool none);
+
+/** Asks for a switch now. Return: 0, or -EAGAIN: no ready epoch at the peer. */
+int qkd_epochs_force(struct qkd_epochs *e);
+
+/** Takes @epoch down. Return: 0, -ENOENT, -EBUSY (in use outbound). */
+int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch);
+
+/**
+ * qkd_epochs_next - the next step that is due at @now
+ * Return: true and @action filled, or false: nothing to do until the deadline.
+ */
+bool qkd_epochs_next(struct qkd_epochs *e, u64 now, struct qkd_action *action);
+
+/**
+ * qkd_epochs_done - @action was carried out, or failed with @err (negative)
+ *
+ * A failed ACTIVATE retires that epoch's outbound side and the next ready one
+ * is tried; a failed REMOVE counts as done (the SA was gone).
+ */
+void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *action, int err);
+
+/** When qkd_epochs_next() may have something to do; ~0: only after an input. */
+u64 qkd_epochs_deadline(const struct qkd_epochs *e);
+
+/** Number of epochs READY outbound. */
+u32 qkd_epochs_ready(const struct qkd_epochs *e);
+
+/** Lowest and highest epoch with a standing inbound SA. Return: any at all. */
+bool qkd_epochs_inbound(const struct qkd_epochs *e, u64 *first, u64 *last);
+
+#endif
