@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pool of a QKD link: keys that both peer KMs hold. The link's initiator
+ * takes new keys from its device, names them to the peer (KX_KEYS_ANNOUNCE),
+ * and uses them only once the peer has confirmed the same bytes.
+ *
+ * A key leaves the pool once. It is marked as used in the durable store,
+ * together with channel and epoch, before its bytes are handed out.
+ */
+#ifndef KM_POOL_H
+#define KM_POOL_H
+
+#include "config.h"
+#include "km/key.h"
+#include "km/kx.h"
+#include "km/store.h"
+#include "quantum/source.h"
+
+struct pool;
+
+struct pool_status {
+	uint64_t ready;	    /* both ends hold them */
+	uint64_t pending;   /* announced, not confirmed yet */
+	uint64_t used;	    /* since this store was made */
+	uint64_t discarded; /* mismatched, unknown to the peer, too old */
+	bool simulated;	    /* the source's keys are simulated */
+};
+
+/**
+ * pool_key_fn - a key for one epoch
+ * @err: 0; -ENOKEY (none ready, or unknown key ID); -ESTALE (epoch or key was
+ *       used before); -EIO, -ENOSPC: the store could not make it durable
+ * @key: borrowed, wiped after the call
+ */
+typedef void (*pool_key_fn)(void *arg, int err, uint64_t epoch, const struct km_key *key);
+
+int pool_create(struct loop *loop, const struct config_link *link, struct store *store,
+		struct kx *kx, struct source *source, struct pool **pool);
+void pool_destroy(struct pool *pool);
+
+/**
+ * pool_take - initiator: the oldest ready key, for the next epoch of @channel
+ * @min_epoch: the epoch is this, or the store's next if that is higher
+ */
+int pool_take(struct pool *pool, const char *channel, uint64_t min_epoch, pool_key_fn done,
+	      void *arg);
+
+/** pool_take_id - responder: the key that the initiator named for @epoch. */
+int pool_take_id(struct pool *pool, const char *channel, uint64_t epoch, const struct km_key_id *id,
+		 pool_key_fn done, void *arg);
+
+/** Calls @changed when keys become ready after there were none. One listener a call. */
+int pool_on_ready(struct pool *pool, void (*changed)(void *arg), void *arg);
+
+void pool_status(const struct pool *pool, struct pool_status *status);
+const char *pool_link(const struct pool *pool);
+const struct source_status *pool_source_status(const struct pool *pool);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The durable key store: SQLite on its own thread, values sealed by us with
+ * AES-256-GCM under the master key before they reach it. Requests are answered
+ * by callbacks in the loop's thread, in order of the requests.
+ *
+ * What it guarantees (docs/key-life-cycle.md): a key ID enters once and never
+ * again; it is used once, by one epoch of one channel; an epoch of a channel
+ * is used once. Both are UNIQUE in the database, committed with
+ * synchronous=FULL before the answer. A used key's value is gone; its row
+ * stays as the proof.
+ */
+#ifndef KM_STORE_H
+#define KM_STORE_H
+
+#include "km/key.h"
+#include "loop/loop.h"
+
+struct store;
+
+enum store_key_state {
+	STORE_PENDING = 1, /* ours, not yet confirmed by the peer */
+	STORE_READY = 2,   /* at both ends */
+	STORE_USED = 3,
+	STORE_DISCARDED = 4,
+};
+
+/**
+ * store_open - opens or makes DIRECTORY/keys.db
+ * @master_key_file: 32 octets, readable by its owner alone
+ * @error: gets a sentence that names the file: wrong master key, another
+ *         qkdkeyd has the store (lock), damaged, no space, ...
+ */
+int store_open(struct loop *loop, const char *directory, const char *master_key_file,
+	       struct store **store, char *error, size_t error_len);
+
+/** Finishes what was asked for, then closes. */
+void store_close(struct store *store);
+
+/** Makes a new master key file. -EEXIST: there is one. */
+int store_make_master_key(const char *file);
+
+/** Random UUID of this store. */
+const uint8_t *store_id(const struct store *store);
+
+typedef void (*store_done_fn)(void *arg, int err);
+typedef void (*store_key_fn)(void *arg, int err, uint64_t epoch, const struct km_key *key);
+
+/** Adds keys; one that exists already is left as it is. All or none. */
+int store_add(struct store *store, const char *link, const struct km_key *keys, size_t count,
+	      enum store_key_state state, store_done_fn done, void *arg);
+
+/** PENDING to READY, or anything unused to DISCARDED; others are left alone. */
+int store_set_state(struct store *store, const struct km_key_id *ids, size_t count,
+		    enum store_key_state state, store_done_fn done, void *arg);
+
+/** Oldest READY key for max(@min_epoch, next of @channel); -ENOKEY, -EIO, -ENOSPC. */
+int store_take(struct store *store, const char *link, const char *channel, uint64_t min_epoch,
+	       store_key_fn done, void *arg);
+
+/** This READY key for @epoch; -ENOKEY, -ESTALE, -EIO, -ENOSPC. */
+int store_take_id(struct store *store, const char *link, const char *channel, uint64_t epoch,
+		  const struct km_key_id *id, store_key_fn done, void *arg);
+
+/** Keys of @link in @state, oldest first, at most @max; values only of unused keys. */
+typedef void (*store_keys_fn)(void *arg, int err, const struct km_key *keys, size_t count);
+int store_list(struct store *store, const char *link, enum store_key_state state, size_t max,
+	       store_keys_fn done, void *arg);
+
+/** Counts per state of @link. */
+struct store_counts {
+	uint64_t pending, ready, used, discarded;
+	bool simulated; /* any unused key is simulated */
+};
+typedef void (*store_counts_fn)(void *arg, int err, const struct store_counts *counts);
+int store_count(struct store *store, const char *link, store_counts_fn done, void *arg);
+
+/**
+ * struct store_channel - what must outlive the process of a channel
+ * @id: qkd_channel.id, given by the store at first sight of @name, never reused
+ * @next_epoch: no epoch below it may ever be used again
+ * @spec: YAML text of a channel added by qkdctl, or NULL; borrowed
+ */
+struct store_channel {
+	char name[QKD_NAME_BYTES];
+	uint32_t id;
+	uint64_t next_epoch;
+	const char *spec;
+};
+typedef void (*store_channels_fn)(void *arg, int err, const struct store_channel *channels,
+				  size_t count);
+
+/** Finds or makes the channel's row. */
+int store_channel(struct store *store, const char *name, store_channels_fn done, void *arg);
+
+/** All channels that have a spec. */
+int store_channel_specs(struct store *store, store_channels_fn done, void *arg);
+
+/** Sets or, with NULL, clears the spec. The row stays: epochs never come back. */
+int store_channel_set_spec(struct store *store, const char *name, const char *spec,
+			   store_done_fn done, void *arg);
+
+#endif
