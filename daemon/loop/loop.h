@@ -20,7 +20,15 @@ struct loop;
 /** Makes a loop. -ENOSYS or -EPERM: io_uring is off (kernel.io_uring_disabled). */
 int loop_create(struct loop **loop);
 
-/** Cancels what is under way, waits for it, frees the loop. */
+/** A sentence for people on why loop_create() returned @err, and the way out. */
+const char *loop_create_error(int err);
+
+/**
+ * loop_destroy - cancels what is under way, waits for it, frees the loop
+ *
+ * Operations end by their done() and streams by their closed(), with
+ * -ECANCELED, from within this call; timers and posts that wait are dropped.
+ */
 void loop_destroy(struct loop *loop);
 
 /** Runs until loop_stop(). Return: the code given there, or a negative errno. */
@@ -75,6 +83,14 @@ int loop_poll(struct loop *loop, struct loop_op *op, int fd, unsigned int events
 
 /** Asks for cancellation; @op's done still comes, soon. */
 void loop_op_cancel(struct loop *loop, struct loop_op *op);
+
+/**
+ * loop_op_forget - cancels @op and waits until the kernel has let go of it
+ *
+ * Its done is not called; after this the op and its buffers may be freed. For
+ * an owner that goes away. Blocks until the operation is over.
+ */
+void loop_op_forget(struct loop *loop, struct loop_op *op);
 
 /**
  * loop_uring_cmd - IORING_OP_URING_CMD on @fd with IORING_URING_CMD_FIXED
