@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# What must always hold, read from the kernel, both modules and both stores.
+
+key_id_of_epoch() { # SITE CHANNEL: "epoch key_id" of what stands in the kernel
+	ctl "$1" --json sa list | jq -r --arg c "$2" \
+		'.data.sas[] | select(.channel == $c) | "\(.epoch) \(.key_id)"' | sort -u
+}
+
+used_keys() { # SITE: "channel epoch key_id" of every use, from the store
+	sqlite3 -readonly -separator ' ' "$WORK/$1/state/keys.db" \
+		"SELECT channel, epoch, lower(hex(key_id)) FROM key WHERE state = 3 AND epoch IS NOT NULL"
+}
+
+no_key_used_twice() { # each store: a key once, an epoch once; both stores: the same key for an epoch
+	local s
+
+	for s in a b; do
+		used_keys $s | sort >"$WORK/used-$s"
+		[ -s "$WORK/used-$s" ] || {
+			echo "site $s: no key was used at all"
+			return 1
+		}
+		if [ -n "$(awk '{ print $3 }' "$WORK/used-$s" | sort | uniq -d)" ]; then
+			echo "site $s used a key twice"
+			return 1
+		fi
+		if [ -n "$(awk '{ print $1, $2 }' "$WORK/used-$s" | sort | uniq -d)" ]; then
+			echo "site $s used an epoch twice"
+			return 1
+		fi
+	done
+	join <(awk '{ print $1 "/" $2, $3 }' "$WORK/used-a" | sort) \
+		<(awk '{ print $1 "/" $2, $3 }' "$WORK/used-b" | sort) |
+		awk '$2 != $3 { print "epoch " $1 " has another key at each site"; bad = 1 } END { exit bad }'
+}
+
+modules_agree_with_stores() { # what stands in a module is in that site's store
+	local s c line id
+
+	for s in a b; do
+		for c in $CHANNELS; do
+			while read -r line; do
+				id=$(tr -d - <<<"${line#* }")
+				used_keys $s | grep -qx "$c ${line%% *} $id" || {
+					echo "site $s, $c: epoch ${line%% *} stands with key $id," \
+						"but the store does not say so"
+					return 1
+				}
+			done < <(key_id_of_epoch $s "$c")
+		done
+	done
+}
+
+no_key_in_listings() { # neither the kernel's nor ours
+	local s
+
+	for s in a b; do
+		if site $s ip xfrm state | grep -E 'aead .* 0x0*[1-9a-f]'; then
+			echo "site $s: ip xfrm state shows a key"
+			return 1
+		fi
+		if ctl $s --json sa list | grep -E '"(key|salt|sak)"'; then
+			return 1
+		fi
+	done
+}
+
+sa_lists_agree() { # SITE: qkdctl and ip name the same inbound and outbound ESP SPIs in use
+	local ours theirs
+
+	ours=$(ctl "$1" --json sa list | jq -r \
+		'.data.sas[] | select(.channel == "ipsec" and .state != "ready") | .spi' | sort)
+	theirs=$(site "$1" ip xfrm state | awk '/proto esp/ { print $4 }' | grep -v '^0x00000000$' | sort)
+	[ "$ours" = "$theirs" ] || {
+		echo "qkdctl:" $ours "ip xfrm state:" $theirs
+		return 1
+	}
+}
+
+macsec_lists_agree() { # SITE: the encoding SA of `ip macsec show` is the active one of qkdctl
+	local ours theirs
+
+	ours=$(ctl "$1" --json sa list | jq -r '.data.sas[] |
+		select(.channel == "macsec" and .direction == "out" and .state == "active") | .an')
+	theirs=$(site "$1" ip macsec show macsec0 | sed -n 's/.*TXSC: .* on SA \([0-3]\).*/\1/p')
+	[ -n "$ours" ] && [ "$ours" = "$theirs" ] || {
+		echo "qkdctl: AN '$ours', ip macsec show: AN '$theirs'"
+		return 1
+	}
+}
+
+retry() { # SECONDS COMMAND...: lists taken around a rollover may differ for a moment
+	local end=$((SECONDS + $1)) output
+
+	shift
+	until output=$("$@" 2>&1); do
+		[ $SECONDS -lt $end ] || {
+			echo "$output"
+			return 1
+		}
+		sleep 0.3
+	done
+}

@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Two sites in network namespaces, joined by links that can be cut one by one,
+# a simulated pair of QKD devices between them, and a qkdkeyd in each.
+#
+#                 203.0.113.1              203.0.113.5
+#                     .------- qkdsim (ns q) ------.
+#        203.0.113.2  |                            |  203.0.113.6
+#   .-----------------'----.                 .-----'----------------.
+#   |  site a (ns a)       |      kx         |       site b (ns b)  |
+#   |        198.51.100.1 -+-----------------+- 198.51.100.2        |
+#   |                      |      wan        |                      |
+#   |           192.0.2.1 =+== IPsec tunnel ==+= 192.0.2.2          |
+#   |  10.1.0.1 (dummy)    |      mac        |    (dummy) 10.2.0.1  |
+#   |           10.3.0.1 ==+==== MACsec =====+== 10.3.0.2           |
+#   '----------------------'                 '----------------------'
+#
+# Source it; everything lives under $WORK and is gone after scenario_end.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BIN=${BIN:-$TOP/build}
+WORK=${WORK:-$(mktemp -d /tmp/qkd-scenario.XXXXXX)}
+ROLLOVER_MS=${ROLLOVER_MS:-1000}
+LOOKAHEAD=${LOOKAHEAD:-4}
+ON_EXHAUSTED=${ON_EXHAUSTED:-hold}
+HARD_MS=${HARD_MS:-0}
+GRACE_MS=${GRACE_MS:-2000}
+KEYS_TARGET=${KEYS_TARGET:-64}
+CHANNELS=${CHANNELS:-ipsec macsec}
+BACKEND=${BACKEND:-auto}
+SIM_RATE=${SIM_RATE:-100}
+COMBINE=${COMBINE:-qkd}
+export BACKEND
+
+MAC_a=02:00:00:00:0a:01
+MAC_b=02:00:00:00:0b:01
+
+site() { # SITE COMMAND...: run in the site's network namespace
+	ip netns exec "qkd-$1" "${@:2}"
+}
+
+other() { # the peer of site a is b, and back
+	if [ "$1" = a ]; then echo b; else echo a; fi
+}
+
+say() {
+	echo "# $*" >&2
+}
+
+die() {
+	say "$*"
+	exit 1
+}
+
+# ---- network ----------------------------------------------------------------
+
+pair() { # NSA DEVA ADDRA NSB DEVB ADDRB: a veth link without IPv6 chatter
+	ip link add "$2" netns "qkd-$1" type veth peer name "$5" netns "qkd-$4"
+	site "$1" sysctl -qw "net.ipv6.conf.$2.disable_ipv6=1"
+	site "$4" sysctl -qw "net.ipv6.conf.$5.disable_ipv6=1"
+	[ -z "$3" ] || site "$1" ip address add "$3" dev "$2"
+	[ -z "$6" ] || site "$4" ip address add "$6" dev "$5"
+	site "$1" ip link set "$2" up
+	site "$4" ip link set "$5" up
+}
+
+network_up() {
+	local ns
+
+	for ns in a b q; do
+		ip netns add "qkd-$ns"
+		site $ns ip link set lo up
+	done
+	pair a wan 192.0.2.1/30 b wan 192.0.2.2/30
+	pair a kx 198.51.100.1/30 b kx 198.51.100.2/30
+	pair a qkd 203.0.113.2/30 q qkd-a 203.0.113.1/30
+	pair b qkd 203.0.113.6/30 q qkd-b 203.0.113.5/30
+	pair a mac "" b mac ""
+	for ns in a b; do
+		local n=1
+
+		[ $ns = a ] || n=2
+		site $ns ip link add inside type dummy
+		site $ns ip address add 10.$n.0.1/24 dev inside
+		site $ns ip link set inside up
+		site $ns ip route add 10.$((3 - n)).0.0/24 via 192.0.2.$((3 - n)) src 10.$n.0.1
+	done
+	macsec_device a 10.3.0.1
+	macsec_device b 10.3.0.2
+}
+
+macsec_device() { # SITE ADDRESS: made here, so that it has its address from the start
+	local mac="MAC_$1"
+
+	site "$1" ip link set mac address "${!mac}"
+	site "$1" ip link add link mac macsec0 type macsec port 1 cipher gcm-aes-256 \
+		encrypt on protect on validate strict send_sci on
+	site "$1" sysctl -qw net.ipv6.conf.macsec0.disable_ipv6=1
+	site "$1" ip address add "$2/24" dev macsec0
+	site "$1" ip link set macsec0 up
+	# no address resolution in the figures: it would count as loss
+	local peer
+	peer="MAC_$(other "$1")"
+	site "$1" ip neighbour replace "10.3.0.$((3 - ${2##*.}))" lladdr "${!peer}" \
+		dev macsec0 nud permanent
+}
+
+link_down() { # DEVICE: cut a link between the sites (wan, kx, mac)
+	site a ip link set "$1" down
+}
+
+link_up() {
+	site a ip link set "$1" up
+}
+
+# ---- QKD devices ------------------------------------------------------------
+
+sim_up() {
+	site q "$BIN/qkdsim" \
+		--listen-a 203.0.113.1:8014 --listen-b 203.0.113.5:8014 \
+		--certificate-a "$WORK/pki/qkd-a.pem" --key-a "$WORK/pki/qkd-a.key" \
+		--certificate-b "$WORK/pki/qkd-b.pem" --key-b "$WORK/pki/qkd-b.key" \
+		--ca "$WORK/pki/ca.pem" --sae-a site-a --sae-b site-b \
+		--rate "$SIM_RATE" --control "$WORK/qkdsim.sock" >"$WORK/qkdsim.log" 2>&1 &
+	SIM_PID=$!
+	wait_until 30 "the simulated QKD devices to serve" sim status
+}
+
+sim() { # VERB...: tell the simulated devices what happens to them
+	"$BIN/qkdsim" ctl "$WORK/qkdsim.sock" "$@"
+}
+
+# ---- nodes ------------------------------------------------------------------
+
+node_config() { # SITE
+	local s=$1 n=1 role=initiator peer device p mac
+
+	peer=$(other "$s")
+	mac="MAC_$peer"
+	device=203.0.113.1
+	[ "$s" = a ] || { n=2 role=responder device=203.0.113.5; }
+	p=$((3 - n))
+	cat <<-YAML
+		node: site-$s
+		state_directory: $WORK/$s/state
+		master_key: $WORK/$s/master.key
+		backend: $BACKEND
+		control:
+		  socket: $WORK/$s/control.sock
+		kx:
+		  listen: 198.51.100.$n
+		  tls: {certificate: $WORK/pki/site-$s.pem, key: $WORK/pki/site-$s.key, ca: $WORK/pki/ca.pem}
+		peers:
+		  - name: site-$peer
+	YAML
+	[ "$s" = b ] || echo "    address: 198.51.100.$p"
+	cat <<-YAML
+		links:
+		  - name: a-b
+		    peer: site-$peer
+		    role: $role
+		    keys_target: $KEYS_TARGET
+		    keys_low: 8
+		    source:
+		      url: https://$device:8014
+		      server_name: qkd-$s
+		      sae: site-$s
+		      peer_sae: site-$peer
+		      tls: {certificate: $WORK/pki/site-$s.pem, key: $WORK/pki/site-$s.key, ca: $WORK/pki/ca.pem}
+		channels:
+	YAML
+	[[ " $CHANNELS " != *" ipsec "* ]] || cat <<-YAML
+		  - name: ipsec
+		    link: a-b
+		    kind: esp-tunnel
+		    cipher: ${ESP_CIPHER:-aes-256-gcm}
+		    combine: $COMBINE
+		    rollover_ms: $ROLLOVER_MS
+		    grace_ms: $GRACE_MS
+		    lookahead: $LOOKAHEAD
+		    on_exhausted: $ON_EXHAUSTED
+		    hard_ms: $HARD_MS
+		    esp:
+		      local: 192.0.2.$n
+		      remote: 192.0.2.$p
+		      local_nets: [10.$n.0.0/24]
+		      remote_nets: [10.$p.0.0/24]
+	YAML
+	[[ " $CHANNELS " != *" macsec "* ]] || cat <<-YAML
+		  - name: macsec
+		    link: a-b
+		    kind: macsec
+		    cipher: gcm-aes-256
+		    combine: $COMBINE
+		    rollover_ms: $ROLLOVER_MS
+		    grace_ms: 400
+		    lookahead: 2
+		    on_exhausted: $ON_EXHAUSTED
+		    hard_ms: $HARD_MS
+		    macsec:
+		      device: macsec0
+		      parent: mac
+		      peer_mac: "${!mac}"
+	YAML
+}
+
+node_prepare() { # SITE: configuration, state and master key, made on the spot
+	mkdir -p "$WORK/$1"
+	node_config "$1" >"$WORK/$1/qkdkeyd.yaml"
+	[ -e "$WORK/$1/master.key" ] || "$BIN/qkdkeyd" --config "$WORK/$1/qkdkeyd.yaml" --init ||
+		die "site $1: cannot make its store"
+}
+
+node_start() { # SITE
+	site "$1" "$BIN/qkdkeyd" --config "$WORK/$1/qkdkeyd.yaml" >>"$WORK/$1/qkdkeyd.log" 2>&1 &
+	declare -g "PID_$1=$!"
+}
+
+node_pid() { # SITE
+	local name="PID_$1"
+	echo "${!name}"
+}
+
+node_kill() { # SITE SIGNAL
+	kill "-$2" "$(node_pid "$1")"
+	wait "$(node_pid "$1")" 2>/dev/null
+}
+
+ctl() { # SITE VERB...
+	"$BIN/qkdctl" --socket "$WORK/$1/control.sock" "${@:2}"
+}
+
+counter() { # SITE CHANNEL FIELD: of `channel show`, - if the daemon is away
+	local value
+
+	value=$(ctl "$1" --json channel show "$2" 2>/dev/null |
+		jq -r ".data.$3 // .data.channel.$3 // .data.counters.$3 // \"-\"" 2>/dev/null)
+	echo "${value:--}"
+}
+
+rolled() { # SITE CHANNEL COUNT: has the channel rolled that often?
+	local n
+
+	n=$(counter "$1" "$2" rollovers)
+	[[ $n =~ ^[0-9]+$ ]] && [ "$n" -ge "$3" ]
+}
+
+channels_active() { # both ends of all channels encrypt
+	local s c
+
+	for s in a b; do
+		for c in $CHANNELS; do
+			[ "$(counter $s "$c" state)" = active ] || return 1
+		done
+	done
+}
+
+scenario_up() { # everything, until traffic can flow
+	network_up
+	"$TOP/tests/scenarios/pki" "$WORK/pki" site-a site-b qkd-a qkd-b >"$WORK/pki.log" 2>&1 ||
+		die "making the certificates failed: $(cat "$WORK/pki.log")"
+	sim_up
+	node_prepare a
+	node_prepare b
+	node_start a
+	node_start b
+	wait_until 60 "both ends of the channels to be active" channels_active
+}
+
+scenario_end() {
+	local pids ns
+
+	for ns in a b q; do
+		pids=$(ip netns pids qkd-$ns 2>/dev/null)
+		# shellcheck disable=SC2086
+		[ -z "$pids" ] || kill -KILL $pids 2>/dev/null
+		ip netns delete qkd-$ns 2>/dev/null
+	done
+	rm -rf "$WORK"
+}
+
+# ---- traffic ----------------------------------------------------------------
+
+target() { # SITE CHANNEL: address of the site inside the channel
+	local n=1
+
+	[ "$1" = a ] || n=2
+	if [ "$2" = ipsec ]; then echo 10.$n.0.1; else echo 10.3.0.$n; fi
+}
+
+load_start() { # CHANNEL SECONDS [PACKETS_PER_SECOND]: UDP and ping, both ways
+	local s to
+
+	for s in a b; do
+		to=$(target "$(other $s)" "$1")
+		site "$(other $s)" "$BIN/load" sink "$to" 7000 >"$WORK/sink-$1-$s" &
+		declare -g "SINK_$1_$s=$!"
+		sleep 0.3
+		site $s "$BIN/load" send "$to" 7000 "${3:-100}" "$2" >"$WORK/send-$1-$s" &
+		declare -g "SEND_$1_$s=$!"
+	done
+	site a ping -q -i 0.2 -c $(($2 * 5)) -W 5 "$(target b "$1")" >"$WORK/ping-$1" 2>&1 &
+	declare -g "PING_$1=$!"
+}
+
+load_wait() { # CHANNEL: to its end, then give the last packets time to arrive
+	local s pid
+
+	for s in a b; do
+		pid="SEND_$1_$s"
+		wait "${!pid}" 2>/dev/null
+	done
+	pid="PING_$1"
+	wait "${!pid}" 2>/dev/null
+	sleep 2
+	for s in a b; do
+		pid="SINK_$1_$s"
+		kill -TERM "${!pid}" 2>/dev/null
+		wait "${!pid}" 2>/dev/null
+	done
+}
+
+field() { # FILE WORD: the number behind the word, in the last line that has it
+	awk -v word="$2" '{ for (i = 1; i < NF; i++) if ($i == word) n = $(i + 1) } END { print n + 0 }' "$1"
+}
+
+load_sent() { # CHANNEL: UDP datagrams and pings
+	local s n=0
+
+	for s in a b; do
+		n=$((n + $(field "$WORK/send-$1-$s" sent)))
+	done
+	echo $((n + $(awk '/packets transmitted/ { print $1 }' "$WORK/ping-$1")))
+}
+
+load_lost() { # CHANNEL: of all that was sent, both ways; send errors count
+	local s n=0 ping
+
+	for s in a b; do
+		n=$((n + $(field "$WORK/send-$1-$s" sent) - $(field "$WORK/sink-$1-$s" received)))
+	done
+	ping=$(awk '/packets transmitted/ { print $1 - $4 }' "$WORK/ping-$1")
+	echo $((n + ${ping:-999999}))
+}
+
+# ---- waiting, facts ---------------------------------------------------------
+
+wait_until() { # SECONDS "WHAT" COMMAND...
+	local end=$((SECONDS + $1)) what=$2
+
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || die "waited in vain for $what"
+		sleep 0.2
+	done
+}
+
+capture_start() { # DEVICE: what an eavesdropper at site b's end of the link sees
+	site b tcpdump -i "$1" -U -w "$WORK/$1.pcap" --immediate-mode 2>"$WORK/tcpdump-$1.log" &
+	declare -g "CAPTURE_$1=$!"
+	wait_until 10 "tcpdump on $1" grep -q listening "$WORK/tcpdump-$1.log"
+}
+
+capture_stop() {
+	local pid="CAPTURE_$1"
+
+	kill -INT "${!pid}"
+	wait "${!pid}" 2>/dev/null
+}
+
+captured() { # DEVICE FILTER...: number of frames
+	tcpdump -r "$WORK/$1.pcap" -n "${@:2}" 2>/dev/null | wc -l
+}
+
+in_clear() { # DEVICE: frames that are not encrypted, and markers of the load anywhere
+	case $1 in
+	wan) captured wan 'not (ip proto 50) and not arp' ;;
+	mac) captured mac 'not ether proto 0x88e5' ;;
+	esac
+}
+
+marker_seen() { # DEVICE
+	grep -c -a QKD-LOAD-IN-THE-CLEAR "$WORK/$1.pcap"
+}
+
+xfrm_errors() { # SITE: counters of /proc/net/xfrm_stat that are not zero
+	site "$1" awk '$2 != 0 { print $1 "=" $2 }' /proc/net/xfrm_stat
+}
+
+keys_used() { # SITE: "channel epoch key_id" of every key that was used, from its store
+	sqlite3 -readonly -separator ' ' "$WORK/$1/state/keys.db" "$KEYS_USED_SQL"
+}
