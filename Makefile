@@ -13,19 +13,31 @@ PKGS     := liburing libmnl libnl-3.0 libnl-route-3.0 libnl-genl-3.0 \
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wvla -Wformat=2 -Wno-unused-parameter $(if $(CI),-Werror)
 CPPFLAGS += -D_GNU_SOURCE -Iinclude/uapi -Idaemon -Ikmod \
-	    -isystem /usr/share/include/llhttp $(shell pkg-config --cflags $(PKGS))
+	    -isystem /usr/share/llhttp $(PKG_CFLAGS)
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN) -fstack-protector-strong -D_FORTIFY_SOURCE=2
-LDLIBS   += $(shell pkg-config --libs $(PKGS)) -lpthread
+LDLIBS   += $(PKG_LIBS) -lpthread
 
-ifneq ($(SANITIZE),)
-O        := $(BUILD)/asan
-CFLAGS   := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS)) -O1 \
-	    -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+# Asked once, and only when something is compiled: `make deps` must work before.
+pkg_config = $(or $(shell pkg-config $(1) $(PKGS) 2>/dev/null),$(error \
+	    libraries are missing: `make deps` (as root) installs them))
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(call pkg_config,--cflags))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(call pkg_config,--libs))$(PKG_LIBS)
+
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	    -fno-omit-frame-pointer
-LDFLAGS  += -fsanitize=address,undefined
-else
+ifeq ($(SANITIZE),)
 O        := $(BUILD)
+else ifeq ($(SANITIZE),fuzzer)
+O        := $(BUILD)/fuzz
+CC       := clang-14
+CFLAGS   := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS)) -O1 $(SANFLAGS) \
+	    -fsanitize=fuzzer-no-link
+LDFLAGS  += $(SANFLAGS)
+else
+O        := $(BUILD)/asan
+CFLAGS   := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS)) -O1 $(SANFLAGS)
+LDFLAGS  += $(SANFLAGS)
 endif
 
 # Pure logic that the module and the netlink backend share.
@@ -37,9 +49,10 @@ LLHTTP   := /usr/share/llhttp/llhttp.c /usr/share/llhttp/api.c \
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/obj/%.o) $(LLHTTP:/usr/share/%.c=$(O)/obj/%.o)
 LIB      := $(O)/libqkd.a
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BINS     := $(O)/qkdkeyd $(O)/qkdctl $(O)/qkdsim
 
-all: user
+all: user kmod-here
 user: $(BINS)
 .PHONY: all user
 
@@ -64,14 +77,85 @@ $(O)/$(1): $(patsubst %.c,$(O)/obj/%.o,$(wildcard tools/$(1)/*.c)) $(LIB)
 endef
 $(foreach t,qkdctl qkdsim,$(eval $(call tool,$(t))))
 
+# Helper programs of tests: tests/{scenarios,bench,vm}/NAME.c is $(O)/NAME.
+HELPERS  := $(wildcard tests/scenarios/*.c tests/bench/*.c tests/vm/*.c)
+define helper
+$(O)/$(basename $(notdir $(1))): $(O)/obj/$(1:.c=.o) $(LIB)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach h,$(HELPERS),$(eval $(call helper,$(h))))
+helpers: $(patsubst %.c,$(O)/%,$(notdir $(HELPERS)))
+.PHONY: helpers
+
 unit: $(UNIT)
 .PHONY: unit
 $(O)/unit/%: $(O)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+fuzzers: $(FUZZ)
+.PHONY: fuzzers
+$(O)/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+# The module is built in a copy of its sources, so that builds for several
+# kernels stand side by side. KERNEL is a release whose headers are installed
+# (default: the running kernel) or a series of stock Debian kernels, 6.1 or 6.12.
+KERNEL   ?= $(shell uname -r)
+KDIR     ?= $(or $(wildcard /lib/modules/$(KERNEL)/build),$(shell \
+	    tests/vm/kernel $(KERNEL))/headers)
+K        := $(BUILD)/kmod-$(KERNEL)
+KMOD_SRC := $(wildcard Kbuild kmod/Kbuild kmod/*.[ch] include/uapi/linux/*.h)
+KMAKE     = flock $(K).lock $(MAKE) -C $(KDIR) M=$(abspath $(K)) \
+	    CONFIG_DEBUG_INFO_BTF_MODULES= $(if $(CI),KCFLAGS=-Werror)
+
+kmod: $(K)/qkd.ko
+$(K)/qkd.ko: $(KMOD_SRC)
+	@mkdir -p $(K)
+	@cp -pu --parents $(KMOD_SRC) $(K)/
+	+@$(KMAKE) W=1 modules
+	@touch $@
+kmod-here:
+	@if [ -e /lib/modules/$(KERNEL)/build/Makefile ]; then \
+		$(MAKE) --no-print-directory kmod; \
+	else \
+		echo "qkd.ko: not built, no headers for Linux $(KERNEL) here" \
+			"(a stock Debian kernel: make kmod KERNEL=6.1 or 6.12)"; \
+	fi
+sparse: $(K)/qkd.ko
+	+@$(KMAKE) C=2 modules
+.PHONY: kmod kmod-here sparse
+
+# What to install from Debian to build, test and demonstrate.
+DEPS      = $(shell sed 's/\#.*//' debian/build-packages)
+deps:
+	@missing=; for p in $(DEPS); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | \
+			grep -qx installed || missing="$$missing $$p"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ]; then \
+		echo "make deps: these Debian packages are missing:$$missing"; \
+		echo "make deps: run it as root to install them: sudo make deps"; \
+		exit 1; \
+	fi >&2; \
+	echo "make deps: installing:$$missing"; \
+	apt-get -qq -o Acquire::Retries=3 update && \
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 \
+		-o Dpkg::Use-Pty=0 install -y --no-install-recommends $$missing >/dev/null
+.PHONY: deps
+
+# Two sites, a simulated QKD link, IPsec and MACsec under load, in a guest; with
+# HOST=1 on this host. Needs nothing but Debian's packages.
+demo: deps
+	@$(MAKE) --no-print-directory demo-run
+demo-run: user helpers
+	@$(if $(HOST),,tests/vm/run --timeout 280) tests/scenarios/demo
+.PHONY: demo demo-run
+
 clean:
 	rm -rf $(BUILD)
 .PHONY: clean
 
+include tests/check.mk
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make check and its parts. Tests are found by wildcard; tests/README.md says
+# where a new one goes. Each part builds what it needs, then prove runs it.
+FUZZ_SECONDS ?= 5
+JOBS         := $(shell nproc 2>/dev/null || echo 1)
+KERNELS      := 6.1 6.12
+
+PROVE = CMOCKA_MESSAGE_OUTPUT=TAP HARNESS_RULESFILE=tests/rules.yml \
+	BUILD=$(abspath $(BUILD)) FUZZ_SECONDS=$(FUZZ_SECONDS) \
+	prove -j$(JOBS) --timer
+VARIANT = +@$(MAKE) --no-print-directory -s -j$(JOBS) CI=1
+
+TEST_UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+TEST_ASAN      := $(TEST_UNIT:$(BUILD)/%=$(BUILD)/asan/%)
+TEST_LINT      := $(wildcard tests/lint/*.t)
+TEST_FUZZ      := tests/fuzz/fuzz.t
+TEST_VM        := $(wildcard tests/vm/kmod-*.t)
+TEST_SCENARIOS := $(wildcard tests/vm/scenarios-*.t)
+
+build-unit:
+	$(VARIANT) unit
+build-asan:
+	$(VARIANT) SANITIZE=1 unit
+build-lint: build-kmod
+	$(VARIANT) man
+build-fuzz:
+	$(VARIANT) SANITIZE=fuzzer fuzzers
+build-kmod:
+	$(foreach k,$(KERNELS),$(VARIANT) kmod KERNEL=$(k)
+	)
+build-vm: build-kmod
+	$(VARIANT) user helpers
+build-scenarios: build-vm
+	$(VARIANT) SANITIZE=1 user helpers
+
+PARTS := unit asan lint fuzz vm scenarios
+# In turn, also under make -j: two makes in one build directory would collide.
+build-all:
+	$(foreach p,$(PARTS),$(VARIANT) build-$(p)
+	)
+
+check: deps
+	@$(MAKE) --no-print-directory check-run
+check-run: build-all
+	@$(PROVE) $(TEST_UNIT) $(TEST_ASAN) $(TEST_LINT) $(TEST_FUZZ) $(TEST_VM) $(TEST_SCENARIOS)
+check-unit: build-unit
+	@$(PROVE) $(TEST_UNIT)
+check-asan: build-asan
+	@$(PROVE) $(TEST_ASAN)
+check-lint: build-lint
+	@$(PROVE) $(TEST_LINT)
+check-fuzz: build-fuzz
+	@$(PROVE) $(TEST_FUZZ)
+check-vm: build-vm
+	@$(PROVE) $(TEST_VM)
+check-scenarios: build-scenarios
+	@$(PROVE) $(TEST_SCENARIOS)
+.PHONY: check check-run $(PARTS:%=check-%) $(PARTS:%=build-%) build-all build-kmod
+
+# make fuzz FUZZ_SECONDS=n: each target for n seconds.
+fuzz: build-fuzz
+	@$(PROVE) -v $(TEST_FUZZ)
+.PHONY: fuzz
+
+# make bench [SUITE=kernel]: tests/bench/run-SUITE prints a Markdown table and
+# writes a flat JSON object to $BENCH_JSON; the objects become $(BUILD)/bench.json.
+SUITE ?= $(patsubst tests/bench/run-%,%,$(wildcard tests/bench/run-*))
+bench: build-bench
+	@mkdir -p $(BUILD)/bench; \
+	for s in $(SUITE); do \
+		BENCH_JSON=$(abspath $(BUILD))/bench/$$s.json tests/bench/run-$$s || exit 1; \
+	done; \
+	jq -s add $(SUITE:%=$(BUILD)/bench/%.json) >$(BUILD)/bench.json
+build-bench: build-vm
+.PHONY: bench build-bench

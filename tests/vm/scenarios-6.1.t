@@ -1,0 +1,7 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The scenarios, on a stock Debian 6.1 kernel.
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck disable=SC2046 # no spaces in these names
+exec tests/vm/guest-tests 6.1 tests/scenarios/*.t
