@@ -47,6 +47,17 @@ enum kx_status {
 	KX_FAILED = 7,	   /* the kernel refused it */
 	KX_RETRY = 8,	   /* the device could not be asked: announce it again later */
 };
+#define KX_STATUS_LAST KX_RETRY
+
+/** kx_error.code: why the sender closes. */
+enum kx_error_code {
+	KX_ERROR_FRAME = 1,	/* malformed, or not allowed now */
+	KX_ERROR_VERSION = 2,	/* hello.version is not spoken here */
+	KX_ERROR_NAME = 3,	/* hello.node is not in the certificate, or not configured */
+	KX_ERROR_DUPLICATE = 4, /* another connection between the two stays */
+	KX_ERROR_STORE = 5,	/* both ends have the same store: it was copied */
+	KX_ERROR_INTERNAL = 6,	/* the sender cannot go on */
+};
 
 struct kx_header {
 	uint32_t length;
