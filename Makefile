@@ -52,6 +52,14 @@ UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BINS     := $(O)/qkdkeyd $(O)/qkdctl $(O)/qkdsim
 
+#: make                     the programs, and the module for the running kernel
+#: make user                the programs: qkdkeyd, qkdctl, qkdsim
+#: make kmod KERNEL=6.1     the module for a stock Debian kernel (6.1, 6.12), or
+#:                          for any installed one: KERNEL=$(uname -r)
+#: make man                 the manual pages
+#: make install             PREFIX=/usr/local, DESTDIR, KDIR as usual
+#: make deps                install the Debian packages that all this needs (root)
+#: make demo [HOST=1]       two sites under load in a guest, or on this host
 all: user kmod-here
 user: $(BINS)
 .PHONY: all user
@@ -153,9 +161,21 @@ demo-run: user helpers
 	@$(if $(HOST),,tests/vm/run --timeout 280) tests/scenarios/demo
 .PHONY: demo demo-run
 
+MAN := $(patsubst docs/%.scd,$(BUILD)/man/%,$(wildcard docs/*.scd))
+man: $(MAN)
+.PHONY: man
+$(BUILD)/man/%: docs/%.scd
+	@mkdir -p $(@D)
+	scdoc <$< >$@.tmp && mv $@.tmp $@
+
+print-cppflags:
+	@echo $(CPPFLAGS)
+
+help:
+	@sed -n 's/^#: //p' Makefile tests/check.mk
+.PHONY: clean print-cppflags help
 clean:
 	rm -rf $(BUILD)
-.PHONY: clean
 
 include tests/check.mk
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

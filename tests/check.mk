@@ -16,7 +16,7 @@ TEST_ASAN      := $(TEST_UNIT:$(BUILD)/%=$(BUILD)/asan/%)
 TEST_LINT      := $(wildcard tests/lint/*.t)
 TEST_FUZZ      := tests/fuzz/fuzz.t
 TEST_VM        := $(wildcard tests/vm/kmod-*.t)
-TEST_SCENARIOS := $(wildcard tests/vm/scenarios-*.t)
+TEST_SCENARIOS := $(filter-out $(TEST_VM),$(wildcard tests/vm/*.t))
 
 build-unit:
 	$(VARIANT) unit
@@ -40,6 +40,8 @@ build-all:
 	$(foreach p,$(PARTS),$(VARIANT) build-$(p)
 	)
 
+#: make check               all tests; parts: check-unit check-asan check-lint
+#:                          check-fuzz check-vm check-scenarios
 check: deps
 	@$(MAKE) --no-print-directory check-run
 check-run: build-all
@@ -58,13 +60,14 @@ check-scenarios: build-scenarios
 	@$(PROVE) $(TEST_SCENARIOS)
 .PHONY: check check-run $(PARTS:%=check-%) $(PARTS:%=build-%) build-all build-kmod
 
-# make fuzz FUZZ_SECONDS=n: each target for n seconds.
+#: make fuzz FUZZ_SECONDS=n each fuzz target for n seconds
 fuzz: build-fuzz
 	@$(PROVE) -v $(TEST_FUZZ)
 .PHONY: fuzz
 
-# make bench [SUITE=kernel]: tests/bench/run-SUITE prints a Markdown table and
-# writes a flat JSON object to $BENCH_JSON; the objects become $(BUILD)/bench.json.
+#: make bench [SUITE=...]   benchmarks: Markdown, and build/bench.json
+# tests/bench/run-SUITE prints a Markdown table and writes a flat JSON object to
+# $BENCH_JSON; the objects of all suites become $(BUILD)/bench.json.
 SUITE ?= $(patsubst tests/bench/run-%,%,$(wildcard tests/bench/run-*))
 bench: build-bench
 	@mkdir -p $(BUILD)/bench; \

@@ -3,4 +3,4 @@
 #
 # The module's tests, on a stock Debian 6.1 kernel.
 cd "$(dirname "$0")/../.." || exit 1
-exec tests/vm/guest-tests 6.1 tests/vm/kmod_*.sh
+exec tests/vm/guest-tests kmod 6.1 tests/vm/kmod_*.sh
