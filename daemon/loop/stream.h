@@ -100,6 +100,9 @@ int stream_listen_unix(struct loop *loop, const char *path, mode_t mode, gid_t g
 		       struct stream_listener **listener);
 void stream_listener_close(struct stream_listener *listener);
 
+/** The TCP port it listens on: of use if 0, "any", was asked for. */
+uint16_t stream_listener_port(const struct stream_listener *listener);
+
 void stream_set_owner(struct stream *stream, const struct stream_ops *ops, void *arg);
 
 /**
