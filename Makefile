@@ -57,7 +57,7 @@ BINS     := $(O)/qkdkeyd $(O)/qkdctl $(O)/qkdsim
 #: make kmod KERNEL=6.1     the module for a stock Debian kernel (6.1, 6.12), or
 #:                          for any installed one: KERNEL=$(uname -r)
 #: make man                 the manual pages
-#: make install             PREFIX=/usr/local, DESTDIR, KDIR as usual
+#: make install             below $(DESTDIR)$(PREFIX); PREFIX is /usr/local
 #: make deps                install the Debian packages that all this needs (root)
 #: make demo [HOST=1]       two sites under load in a guest, or on this host
 all: user kmod-here
@@ -167,6 +167,45 @@ man: $(MAN)
 $(BUILD)/man/%: docs/%.scd
 	@mkdir -p $(@D)
 	scdoc <$< >$@.tmp && mv $@.tmp $@
+
+# Installs below $(DESTDIR)$(PREFIX). debian/rules takes the parts one by one.
+VERSION   = $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
+DESTDIR  ?=
+PREFIX   ?= /usr/local
+LIBDIR    = $(DESTDIR)$(PREFIX)/lib
+SHAREDIR  = $(DESTDIR)$(PREFIX)/share
+DKMSDIR   = $(DESTDIR)/usr/src/qkd-$(VERSION)
+COMPLETION = $(wildcard tools/qkdctl/*completion*)
+
+install: install-programs install-services install-dkms
+	@[ -n "$(DESTDIR)" ] || printf '%s\n' 'Installed. Now, as root:' \
+		'  systemd-sysusers && systemd-tmpfiles --create' \
+		'  dkms install qkd/$(VERSION) && modprobe qkd' \
+		'  udevadm control --reload && udevadm trigger /dev/qkd' \
+		'  systemctl daemon-reload' \
+		'Write /etc/qkdkeyd/qkdkeyd.yaml (qkdkeyd.conf(5)), then' \
+		'  systemctl enable --now qkdkeyd'
+install-programs: user man
+	install -D -m 755 $(BUILD)/qkdkeyd $(DESTDIR)$(PREFIX)/sbin/qkdkeyd
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/qkdctl $(BUILD)/qkdsim
+	$(foreach m,$(MAN),install -D -m 644 $(m) \
+		$(SHAREDIR)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m))
+	)
+	$(if $(COMPLETION),install -D -m 644 $(COMPLETION) \
+		$(SHAREDIR)/bash-completion/completions/qkdctl)
+install-services:
+	@mkdir -p $(LIBDIR)/systemd/system
+	sed 's|/usr/sbin|$(PREFIX)/sbin|' debian/qkdkeyd.service \
+		>$(LIBDIR)/systemd/system/qkdkeyd.service
+	install -D -m 644 debian/qkdkeyd.sysusers $(LIBDIR)/sysusers.d/qkdkeyd.conf
+	install -D -m 644 debian/qkdkeyd.tmpfiles $(LIBDIR)/tmpfiles.d/qkdkeyd.conf
+	install -D -m 644 debian/qkdkeyd.udev $(LIBDIR)/udev/rules.d/60-qkdkeyd.rules
+install-dkms:
+	@mkdir -p $(DKMSDIR)
+	cp -p --parents $(KMOD_SRC) $(DKMSDIR)/
+	sed 's|#MODULE_VERSION#|$(VERSION)|' debian/qkd-dkms.dkms >$(DKMSDIR)/dkms.conf
+	install -D -m 644 debian/qkd-dkms.modules-load $(LIBDIR)/modules-load.d/qkd.conf
+.PHONY: install install-programs install-services install-dkms
 
 print-cppflags:
 	@echo $(CPPFLAGS)
