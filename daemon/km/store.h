@@ -9,11 +9,16 @@
  * is used once. Both are UNIQUE in the database, committed with
  * synchronous=FULL before the answer. A used key's value is gone; its row
  * stays as the proof.
+ *
+ * A request that was taken (0) is answered by exactly one callback, at the
+ * latest within store_close(). A request function itself returns -EINVAL (a
+ * name too long or empty, a count out of range), -ENOMEM, -EAGAIN (too many
+ * requests wait) or -ESHUTDOWN; then no callback comes.
  */
 #ifndef KM_STORE_H
 #define KM_STORE_H
 
-#include "km/key.h"
+#include "km/key_check.h"
 #include "loop/loop.h"
 
 struct store;
@@ -34,14 +39,21 @@ enum store_key_state {
 int store_open(struct loop *loop, const char *directory, const char *master_key_file,
 	       struct store **store, char *error, size_t error_len);
 
-/** Finishes what was asked for, then closes. */
+/** Finishes what was asked for, answers it, then closes. Not from within a callback. */
 void store_close(struct store *store);
+
+/** Most keys or key IDs in one request. */
+#define STORE_BATCH_MAX 4096
 
 /** Makes a new master key file. -EEXIST: there is one. */
 int store_make_master_key(const char *file);
 
 /** Random UUID of this store. */
 const uint8_t *store_id(const struct store *store);
+
+/** Fingerprint of @key for listings, as of this store: see km_key_fingerprint(). */
+int store_fingerprint(const struct store *store, const struct km_key *key,
+		      char text[KM_KEY_FINGERPRINT_TEXT]);
 
 typedef void (*store_done_fn)(void *arg, int err);
 typedef void (*store_key_fn)(void *arg, int err, uint64_t epoch, const struct km_key *key);
@@ -50,15 +62,44 @@ typedef void (*store_key_fn)(void *arg, int err, uint64_t epoch, const struct km
 int store_add(struct store *store, const char *link, const struct km_key *keys, size_t count,
 	      enum store_key_state state, store_done_fn done, void *arg);
 
-/** PENDING to READY, or anything unused to DISCARDED; others are left alone. */
-int store_set_state(struct store *store, const struct km_key_id *ids, size_t count,
-		    enum store_key_state state, store_done_fn done, void *arg);
+/**
+ * store_set_state - PENDING to READY, or anything unused to DISCARDED
+ * @link: keys of other links are left alone, as are keys in other states
+ */
+int store_set_state(struct store *store, const char *link, const struct km_key_id *ids,
+		    size_t count, enum store_key_state state, store_done_fn done, void *arg);
 
-/** Oldest READY key for max(@min_epoch, next of @channel); -ENOKEY, -EIO, -ENOSPC. */
+/**
+ * struct store_found - what the store knows of a key ID
+ * @state: 0: nothing
+ * @other_link: it came by another link; then @key is empty
+ * @key: with its value if it is unused
+ */
+struct store_found {
+	enum store_key_state state;
+	bool other_link;
+	struct km_key key;
+};
+/** @found: in the order of the IDs asked for; borrowed, wiped after the call */
+typedef void (*store_found_fn)(void *arg, int err, const struct store_found *found, size_t count);
+int store_find(struct store *store, const char *link, const struct km_key_id *ids, size_t count,
+	       store_found_fn done, void *arg);
+
+/**
+ * store_take - the oldest READY key, for epoch max(@min_epoch, next of @channel)
+ *
+ * Answers: -ENOKEY; -ERANGE (the channel's epochs are used up); -EIO, -ENOSPC:
+ * nothing was handed out. @key is borrowed and wiped after the call.
+ */
 int store_take(struct store *store, const char *link, const char *channel, uint64_t min_epoch,
 	       store_key_fn done, void *arg);
 
-/** This READY key for @epoch; -ENOKEY, -ESTALE, -EIO, -ENOSPC. */
+/**
+ * store_take_id - this READY key, for @epoch
+ *
+ * Answers: -ENOKEY (no such READY key on @link); -ESTALE (the key was used, or
+ * @epoch is below the next of @channel); -ERANGE, -EIO, -ENOSPC.
+ */
 int store_take_id(struct store *store, const char *link, const char *channel, uint64_t epoch,
 		  const struct km_key_id *id, store_key_fn done, void *arg);
 
@@ -93,10 +134,10 @@ typedef void (*store_channels_fn)(void *arg, int err, const struct store_channel
 /** Finds or makes the channel's row. */
 int store_channel(struct store *store, const char *name, store_channels_fn done, void *arg);
 
-/** All channels that have a spec. */
+/** All channels that have a spec, oldest first. */
 int store_channel_specs(struct store *store, store_channels_fn done, void *arg);
 
-/** Sets or, with NULL, clears the spec. The row stays: epochs never come back. */
+/** Sets or, with NULL, clears the spec (at most 64 KiB). The row stays: epochs never come back. */
 int store_channel_set_spec(struct store *store, const char *name, const char *spec,
 			   store_done_fn done, void *arg);
 
