@@ -48,7 +48,7 @@ static u32 permute(const u64 round_key[ROUNDS], u32 x)
 }
 
 /* Both halves of the key and the direction go into every round. */
-static void schedule(u64 round_key[ROUNDS], const u8 key[16], enum qkd_direction direction)
+static void derive_round_keys(u64 round_key[ROUNDS], const u8 key[16], enum qkd_direction direction)
 {
 	u64 low = load_le64(key), high = load_le64(key + 8);
 	int i;
@@ -69,7 +69,7 @@ u32 qkd_spi(const u8 key[16], enum qkd_direction direction, u64 epoch)
 
 	if (epoch >= QKD_SPI_EPOCHS)
 		return 0;
-	schedule(round_key, key, direction);
+	derive_round_keys(round_key, key, direction);
 	spi = (u32)epoch + RESERVED_END;
 	if (spi >= FOREIGN_FIRST)
 		spi += FOREIGN_LENGTH;

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a channel needs of IPsec or MACsec. All are called under the channel's
+ * lock, may sleep, and are told of each epoch in this order: install, then
+ * activate at most once, remove_out and remove_in in any order, release.
+ */
+#ifndef QKD_BACKEND_H
+#define QKD_BACKEND_H
+
+#include "qkd_uapi.h"
+
+struct qkd_chan;
+struct xfrm_state;
+
+/**
+ * struct qkd_sa - the security associations of one epoch
+ * @epoch: its number
+ * @key_id: UUID of the QKD key
+ * @in: ESP: inbound state, or NULL; a reference is held
+ * @out: ESP: outbound state, or NULL; a reference is held
+ * @an: MACsec: association number
+ */
+struct qkd_sa {
+	u64 epoch;
+	u8 key_id[QKD_KEY_ID_BYTES];
+	struct xfrm_state *in;
+	struct xfrm_state *out;
+	u8 an;
+};
+
+/**
+ * struct qkd_backend - IPsec or MACsec
+ * @open: the channel begins. Return: 0 or a status of QKD_CMD_CHANNEL_ADD
+ * @close: it ends; all SAs are released
+ * @install: inbound SA into use, outbound SA built but not in use; @key is the
+ *           caller's, who wipes it. Return: 0 or negative errno, nothing stands
+ * @activate: encrypt with @sa from now on; @old, which was in use until now,
+ *            stays usable for what is on its way, or is NULL
+ * @remove_in: the inbound SA goes, if it is still there
+ * @remove_out: the outbound SA goes, if it is still there
+ * @report: fills the backend's part of a listing
+ */
+struct qkd_backend {
+	int (*open)(struct qkd_chan *c);
+	void (*close)(struct qkd_chan *c);
+	int (*install)(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa *sa);
+	int (*activate)(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old);
+	void (*remove_in)(struct qkd_chan *c, struct qkd_sa *sa);
+	void (*remove_out)(struct qkd_chan *c, struct qkd_sa *sa);
+	void (*report)(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r);
+};
+
+#endif

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The channels of a network namespace; see channel.h. */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "channel.h"
+#include "event.h"
+#include "ipsec.h"
+#include "macsec.h"
+#include "netns.h"
+#include "record.h"
+#include "rollover.h"
+
+static void put_channel(struct qkd_chan *c)
+{
+	if (!refcount_dec_and_test(&c->users))
+		return;
+	mutex_destroy(&c->lock);
+	kvfree(c->epochs.slot);
+	kfree_rcu(c, rcu);
+}
+
+static bool is_macsec(const struct qkd_channel *config)
+{
+	return config->kind == QKD_KIND_MACSEC;
+}
+
+static int init_epochs(struct qkd_chan *c)
+{
+	const struct qkd_epochs_config config = {
+		.lookahead = c->config.lookahead,
+		.rollover_ms = c->config.rollover_ms,
+		.grace_ms = c->config.grace_ms,
+		.hard_ms = c->config.hard_ms,
+		.on_exhausted = c->config.on_exhausted,
+		.an_count = is_macsec(&c->config) ? QKD_MACSEC_ANS : 0,
+	};
+	u32 capacity = qkd_epochs_capacity(&config);
+	struct qkd_epoch_slot *slot = kvcalloc(capacity, sizeof(*slot), GFP_KERNEL_ACCOUNT);
+
+	if (!slot)
+		return -ENOMEM;
+	qkd_epochs_init(&c->epochs, &config, slot, capacity, c->config.first_epoch);
+	return 0;
+}
+
+static struct qkd_chan *new_channel(struct qkd_netns *ns, const struct qkd_channel *config)
+{
+	struct qkd_chan *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+
+	if (!c)
+		return NULL;
+	c->config = *config;
+	c->ns = ns;
+	c->backend = is_macsec(config) ? &qkd_macsec_backend : &qkd_ipsec_backend;
+	refcount_set(&c->users, 1);
+	mutex_init(&c->lock);
+	INIT_DELAYED_WORK(&c->work, qkd_rollover_work);
+	if (init_epochs(c)) {
+		kfree(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* The index that no two channels share besides the number: one reqid, one port. */
+static struct xarray *claims(const struct qkd_chan *c, unsigned long *index)
+{
+	*index = is_macsec(&c->config) ? c->config.ifindex : c->config.reqid;
+	return is_macsec(&c->config) ? &c->ns->ports : &c->ns->reqids;
+}
+
+static int enter_table(struct qkd_chan *c)
+{
+	struct qkd_netns *ns = c->ns;
+	unsigned long index;
+	struct xarray *other = claims(c, &index);
+	int err;
+
+	lockdep_assert_held(&ns->table);
+	if (ns->count >= QKD_MAX_CHANNELS)
+		return -ENOSPC;
+	err = xa_insert(other, index, c, GFP_KERNEL);
+	if (err)
+		return err == -EBUSY ? -EEXIST : err;
+	err = xa_insert(&ns->channels, c->config.id, c, GFP_KERNEL);
+	if (err) {
+		xa_erase(other, index);
+		return err == -EBUSY ? -EEXIST : err;
+	}
+	ns->count++;
+	return 0;
+}
+
+static void leave_table(struct qkd_chan *c)
+{
+	struct qkd_netns *ns = c->ns;
+	unsigned long index;
+	struct xarray *other = claims(c, &index);
+
+	mutex_lock(&ns->table);
+	xa_erase(&ns->channels, c->config.id);
+	xa_erase(other, index);
+	ns->count--;
+	mutex_unlock(&ns->table);
+	put_channel(c);
+}
+
+/*
+ * The channel takes its number first and locked, so that two that want the
+ * same one do not both touch the device.
+ */
+int qkd_channel_add(struct qkd_netns *ns, const struct qkd_channel *config)
+{
+	struct qkd_chan *c = new_channel(ns, config);
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	mutex_lock(&ns->table);
+	mutex_lock_nested(&c->lock, SINGLE_DEPTH_NESTING);
+	err = enter_table(c);
+	mutex_unlock(&ns->table);
+	if (err) {
+		mutex_unlock(&c->lock);
+		put_channel(c);
+		return err;
+	}
+	err = c->backend->open(c);
+	if (!err) {
+		c->alive = true;
+		__module_get(THIS_MODULE); /* SAs outlive the file that holds it now */
+		qkd_event_emit(ns, config->id, QKD_EVENT_ADDED, QKD_EPOCH_NONE, 0, 0);
+	}
+	mutex_unlock(&c->lock);
+	if (err)
+		leave_table(c);
+	return err;
+}
+
+/* The number stays taken until all is down; who finds it meanwhile sees it dead. */
+static int delete_channel(struct qkd_chan *c)
+{
+	bool ours;
+
+	mutex_lock(&c->lock);
+	ours = c->alive;
+	c->alive = false;
+	if (ours) {
+		qkd_rollover_clear(c);
+		c->backend->close(c);
+		qkd_event_emit(c->ns, c->config.id, QKD_EVENT_DELETED, QKD_EPOCH_NONE, 0, 0);
+	}
+	mutex_unlock(&c->lock);
+	if (!ours)
+		return -ENOENT;
+	cancel_delayed_work_sync(&c->work);
+	leave_table(c);
+	module_put(THIS_MODULE);
+	return 0;
+}
+
+static struct qkd_chan *hold(struct qkd_netns *ns, u32 id)
+{
+	struct qkd_chan *c;
+
+	rcu_read_lock();
+	c = xa_load(&ns->channels, id);
+	if (c && !refcount_inc_not_zero(&c->users))
+		c = NULL;
+	rcu_read_unlock();
+	return c;
+}
+
+int qkd_channel_delete(struct qkd_netns *ns, u32 id)
+{
+	struct qkd_chan *c = hold(ns, id);
+	int err;
+
+	if (!c)
+		return -ENOENT;
+	err = delete_channel(c);
+	put_channel(c);
+	return err;
+}
+
+void qkd_channel_delete_all(struct qkd_netns *ns)
+{
+	struct qkd_chan *c;
+	unsigned long id;
+
+	xa_for_each(&ns->channels, id, c) delete_channel(c);
+}
+
+struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id)
+{
+	struct qkd_chan *c = hold(ns, id);
+
+	if (!c)
+		return NULL;
+	mutex_lock(&c->lock);
+	if (c->alive)
+		return c;
+	qkd_channel_unlock(c);
+	return NULL;
+}
+
+void qkd_channel_unlock(struct qkd_chan *c)
+{
+	mutex_unlock(&c->lock);
+	put_channel(c);
+}
+
+static struct qkd_chan *next_channel(struct qkd_netns *ns, unsigned long *id)
+{
+	struct qkd_chan *c;
+
+	while (xa_find_after(&ns->channels, id, ULONG_MAX, XA_PRESENT)) {
+		c = qkd_channel_lock(ns, *id);
+		if (c)
+			return c;
+	}
+	return NULL;
+}
+
+bool qkd_channel_list(struct qkd_netns *ns, u32 id, struct qkd_channel *r)
+{
+	unsigned long index = id;
+	struct qkd_chan *c = next_channel(ns, &index);
+
+	if (!c)
+		return false;
+	*r = c->config;
+	r->status = 0;
+	r->state = c->epochs.state;
+	r->first_epoch = c->epochs.next;
+	qkd_channel_unlock(c);
+	return true;
+}
+
+void qkd_channel_count(struct qkd_chan *c, struct qkd_counters *r)
+{
+	const struct qkd_epochs *e = &c->epochs;
+
+	lockdep_assert_held(&c->lock);
+	*r = c->counters;
+	r->channel = c->config.id;
+	r->out_epoch = e->out;
+	r->in_first = QKD_EPOCH_NONE;
+	r->in_last = QKD_EPOCH_NONE;
+	qkd_epochs_inbound(e, &r->in_first, &r->in_last);
+	r->peer_first = e->peer_first;
+	r->peer_last = e->peer_last;
+	r->ready = qkd_epochs_ready(e);
+	r->events_lost = atomic64_read(&c->ns->events_lost);
+}
+
+bool qkd_channel_epoch(struct qkd_chan *c, u64 epoch, struct qkd_epoch *r)
+{
+	const struct qkd_epoch_slot *slot = c->epochs.slot;
+	const struct qkd_epoch_slot *end = slot + c->epochs.count;
+
+	lockdep_assert_held(&c->lock);
+	while (slot < end && slot->epoch < epoch)
+		slot++;
+	if (slot == end)
+		return false;
+	memset(r, 0, sizeof(*r));
+	r->channel = c->config.id;
+	r->epoch = slot->epoch;
+	r->in = slot->in;
+	r->out = slot->out;
+	c->backend->report(c, slot->sa, r);
+	return true;
+}

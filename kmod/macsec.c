@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * MACsec channels, through the macsec driver's generic netlink family. All
+ * requests are made by one worker: the driver checks the rights of the running
+ * task, and answers one request at a time.
+ *
+ * The device is looked up each time and never held for longer than a switch,
+ * so it can be removed, or moved to another namespace, at any time.
+ */
+#include <linux/if_macsec.h>
+#include <linux/netdevice.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+#include <net/sch_generic.h>
+#include "channel.h"
+#include "macsec.h"
+#include "netlink.h"
+#include "netns.h"
+#include "record.h"
+
+static struct workqueue_struct *wq;
+
+/**
+ * struct task - one thing for the worker to do, on its caller's stack
+ * @work: in the queue
+ * @act: what; runs in the worker
+ * @ns: where
+ * @c: the channel, locked by the caller, or NULL
+ * @key: for install
+ * @an: association number that it is about
+ * @result: what @act returned
+ */
+struct task {
+	struct work_struct work;
+	int (*act)(struct task *t);
+	struct qkd_netns *ns;
+	struct qkd_chan *c;
+	const struct qkd_key *key;
+	u8 an;
+	int result;
+};
+
+int qkd_macsec_init(void)
+{
+	wq = alloc_ordered_workqueue("qkd_macsec", 0);
+	return wq ? 0 : -ENOMEM;
+}
+
+void qkd_macsec_exit(void)
+{
+	destroy_workqueue(wq);
+}
+
+void qkd_macsec_leave(struct qkd_netns *ns)
+{
+	qkd_netlink_close(ns->netlink);
+	ns->netlink = NULL;
+}
+
+static int open_netlink(struct qkd_netns *ns)
+{
+	int err;
+
+	if (ns->netlink)
+		return 0;
+	ns->netlink = qkd_netlink_open(ns->net);
+	if (!ns->netlink)
+		return -ENOMEM;
+	err = qkd_netlink_find_macsec(ns->netlink);
+	if (err)
+		qkd_macsec_leave(ns);
+	return err;
+}
+
+/* A lost number means that the driver was unloaded, and is back perhaps. */
+static void run_task(struct work_struct *work)
+{
+	struct task *t = container_of(work, struct task, work);
+
+	t->result = open_netlink(t->ns);
+	if (!t->result)
+		t->result = t->act(t);
+	if (t->result == -ENOENT && t->ns->netlink && !qkd_netlink_find_macsec(t->ns->netlink))
+		t->result = t->act(t);
+}
+
+static int do_task(struct task *t)
+{
+	INIT_WORK_ONSTACK(&t->work, run_task);
+	queue_work(wq, &t->work);
+	flush_work(&t->work);
+	destroy_work_on_stack(&t->work);
+	return t->result;
+}
+
+static int nothing(struct task *t)
+{
+	return 0;
+}
+
+u64 qkd_macsec_features(struct qkd_netns *ns)
+{
+	struct task t = {.act = nothing, .ns = ns};
+
+	/* All kernels from 5.8 on whose driver is there have extended numbers too. */
+	return do_task(&t) ? 0 : QKD_FEATURE_MACSEC | QKD_FEATURE_MACSEC_XPN;
+}
+
+static bool is_xpn(const struct task *t)
+{
+	return t->c->config.cipher == QKD_CIPHER_GCM_AES_XPN_256;
+}
+
+/* Short secure channel identifiers, IEEE 802.1AE-2018 clause 10.7.14: 1 and 2. */
+static __be32 ssci(const struct task *t, bool rx)
+{
+	bool one = t->c->config.flags & QKD_CHANNEL_SSCI_1;
+
+	return cpu_to_be32(one != rx ? 1 : 2);
+}
+
+static int put_xpn(struct sk_buff *skb, const struct task *t, bool rx, const u8 *salt)
+{
+	u64 pn = 1;
+
+	return nla_put(skb, MACSEC_SA_ATTR_PN, sizeof(pn), &pn) ||
+	       nla_put_u32(skb, MACSEC_SA_ATTR_SSCI, (__force u32)ssci(t, rx)) ||
+	       nla_put(skb, MACSEC_SA_ATTR_SALT, QKD_SALT_BYTES, salt);
+}
+
+static int put_key(struct sk_buff *skb, const struct task *t, bool rx)
+{
+	const struct qkd_material *m = rx ? &t->key->in : &t->key->out;
+	int err = nla_put(skb, MACSEC_SA_ATTR_KEY, QKD_KEY_BYTES, m->key) ||
+		  nla_put(skb, MACSEC_SA_ATTR_KEYID, QKD_KEY_ID_BYTES, t->key->key_id);
+
+	if (is_xpn(t))
+		return err || put_xpn(skb, t, rx, m->salt);
+	return err || nla_put_u32(skb, MACSEC_SA_ATTR_PN, 1);
+}
+
+static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool rx, bool active)
+{
+	bool add = cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
+	bool del = cmd == MACSEC_CMD_DEL_RXSA || cmd == MACSEC_CMD_DEL_TXSA;
+	struct nlattr *nest = nla_nest_start_noflag(skb, MACSEC_ATTR_SA_CONFIG);
+
+	if (!nest || nla_put_u8(skb, MACSEC_SA_ATTR_AN, t->an) ||
+	    (!del && nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active)) ||
+	    (add && put_key(skb, t, rx)))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_rxsc(struct sk_buff *skb, const struct task *t)
+{
+	struct nlattr *nest = nla_nest_start_noflag(skb, MACSEC_ATTR_RXSC_CONFIG);
+
+	if (!nest || nla_put(skb, MACSEC_RXSC_ATTR_SCI, sizeof(t->c->config.sci_peer),
+			     t->c->config.sci_peer))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static struct sk_buff *new_request(const struct task *t, u8 cmd)
+{
+	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, cmd);
+
+	if (skb && nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex)) {
+		qkd_netlink_drop(skb);
+		return NULL;
+	}
+	return skb;
+}
+
+/* One of the commands about a security association of @t. */
+static int ask_sa(const struct task *t, u8 cmd, bool rx, bool active)
+{
+	struct sk_buff *skb = new_request(t, cmd);
+
+	if (!skb)
+		return -ENOMEM;
+	if ((rx && put_rxsc(skb, t)) || put_sa(skb, t, cmd, rx, active)) {
+		qkd_netlink_drop(skb);
+		return -EMSGSIZE;
+	}
+	return qkd_netlink_ask(t->ns->netlink, skb);
+}
+
+/* One of the commands about the receive channel. */
+static int ask_rxsc(const struct task *t, u8 cmd)
+{
+	struct sk_buff *skb = new_request(t, cmd);
+
+	if (!skb)
+		return -ENOMEM;
+	if (put_rxsc(skb, t)) {
+		qkd_netlink_drop(skb);
+		return -EMSGSIZE;
+	}
+	return qkd_netlink_ask(t->ns->netlink, skb);
+}
+
+static int put_link(struct sk_buff *skb, const u8 *an)
+{
+	struct nlattr *info = nla_nest_start_noflag(skb, IFLA_LINKINFO);
+	struct nlattr *data;
+
+	if (!info || nla_put_string(skb, IFLA_INFO_KIND, "macsec"))
+		return -EMSGSIZE;
+	data = nla_nest_start_noflag(skb, IFLA_INFO_DATA);
+	if (!data || (an && nla_put_u8(skb, IFLA_MACSEC_ENCODING_SA, *an)) ||
+	    nla_put_u8(skb, IFLA_MACSEC_PROTECT, 1) || nla_put_u8(skb, IFLA_MACSEC_ENCRYPT, 1))
+		return -EMSGSIZE;
+	nla_nest_end(skb, data);
+	nla_nest_end(skb, info);
+	return 0;
+}
+
+/*
+ * Chooses the association that encrypts, if @an is not NULL. Each time it also
+ * says that frames are to be encrypted: a device that somebody set to send in
+ * the clear does not stay so.
+ */
+static int change_link(const struct task *t, const u8 *an)
+{
+	struct sk_buff *skb = qkd_netlink_link(t->c->config.ifindex);
+
+	if (!skb)
+		return -ENOMEM;
+	if (put_link(skb, an)) {
+		qkd_netlink_drop(skb);
+		return -EMSGSIZE;
+	}
+	return qkd_netlink_ask(t->ns->netlink, skb);
+}
+
+static int act_open(struct task *t)
+{
+	int err = ask_rxsc(t, MACSEC_CMD_ADD_RXSC);
+
+	t->c->rxsc_made = !err;
+	if (err && err != -EEXIST)
+		return err;
+	err = change_link(t, NULL);
+	if (err && t->c->rxsc_made)
+		ask_rxsc(t, MACSEC_CMD_DEL_RXSC);
+	return err;
+}
+
+static int act_close(struct task *t)
+{
+	return t->c->rxsc_made ? ask_rxsc(t, MACSEC_CMD_DEL_RXSC) : 0;
+}
+
+static int act_remove_in(struct task *t)
+{
+	ask_sa(t, MACSEC_CMD_UPD_RXSA, true, false);
+	return ask_sa(t, MACSEC_CMD_DEL_RXSA, true, false);
+}
+
+static int act_remove_out(struct task *t)
+{
+	ask_sa(t, MACSEC_CMD_UPD_TXSA, false, false);
+	return ask_sa(t, MACSEC_CMD_DEL_TXSA, false, false);
+}
+
+/*
+ * The transmit association goes in at once too, so that the key need not be
+ * kept here; but inactive, since its number may be the one that the device
+ * encodes with (0 on a new device), and the peer is not ready yet.
+ */
+static int act_install(struct task *t)
+{
+	int err = ask_sa(t, MACSEC_CMD_ADD_RXSA, true, true);
+
+	if (err)
+		return err;
+	err = ask_sa(t, MACSEC_CMD_ADD_TXSA, false, false);
+	if (err)
+		act_remove_in(t);
+	return err;
+}
+
+/* Whether all frames pass a queue that can hold them for a moment. */
+static bool has_queues(struct net_device *dev)
+{
+	bool all = true;
+	unsigned int i;
+
+	rcu_read_lock();
+	for (i = 0; i < dev->real_num_tx_queues; i++) {
+		struct Qdisc *q = rcu_dereference(netdev_get_tx_queue(dev, i)->qdisc);
+
+		all = all && q && q->enqueue;
+	}
+	rcu_read_unlock();
+	return all;
+}
+
+/*
+ * The driver reads the encoding number twice per frame: for the key, then for
+ * the header. A frame that is between the two at the switch goes out with the
+ * old key under the new number, and is lost. So frames wait in the device's
+ * queue for the moment of the switch, and those that are in the driver (under
+ * rcu_read_lock_bh) are let through first. A macsec device has no queue unless
+ * one is attached; without one nothing can wait, and the rare loss stands.
+ */
+static int switch_quietly(const struct task *t, struct net_device *dev)
+{
+	bool wait = has_queues(dev);
+	int err;
+
+	if (wait) {
+		netif_tx_stop_all_queues(dev);
+		synchronize_rcu_expedited();
+	}
+	err = change_link(t, &t->an);
+	if (wait)
+		netif_tx_wake_all_queues(dev);
+	return err;
+}
+
+static int act_activate(struct task *t)
+{
+	struct net_device *dev = dev_get_by_index(t->ns->net, t->c->config.ifindex);
+	int err = -ENODEV;
+
+	if (!dev)
+		return err;
+	if (netif_is_macsec(dev))
+		err = ask_sa(t, MACSEC_CMD_UPD_TXSA, false, true);
+	if (!err) {
+		err = switch_quietly(t, dev);
+		if (err)
+			ask_sa(t, MACSEC_CMD_UPD_TXSA, false, false);
+	}
+	dev_put(dev);
+	return err;
+}
+
+static int act_for(struct qkd_chan *c, int (*act)(struct task *t), const struct qkd_sa *sa)
+{
+	struct task t = {.act = act, .ns = c->ns, .c = c, .an = sa ? sa->an : 0};
+
+	return do_task(&t);
+}
+
+static int open_channel(struct qkd_chan *c)
+{
+	int err = act_for(c, act_open, NULL);
+
+	return err == -ENOENT ? -EOPNOTSUPP : err;
+}
+
+static void close_channel(struct qkd_chan *c)
+{
+	act_for(c, act_close, NULL);
+}
+
+static int install(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa *sa)
+{
+	struct task t = {.act = act_install, .ns = c->ns, .c = c, .key = key};
+	int err;
+
+	sa->an = key->epoch % QKD_MACSEC_ANS;
+	t.an = sa->an;
+	err = do_task(&t);
+	return err == -EBUSY ? -EEXIST : err; /* somebody else's association */
+}
+
+static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
+{
+	return act_for(c, act_activate, sa);
+}
+
+static void remove_in(struct qkd_chan *c, struct qkd_sa *sa)
+{
+	act_for(c, act_remove_in, sa);
+}
+
+static void remove_out(struct qkd_chan *c, struct qkd_sa *sa)
+{
+	act_for(c, act_remove_out, sa);
+}
+
+static void report(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r)
+{
+	r->an = sa->an;
+}
+
+const struct qkd_backend qkd_macsec_backend = {
+	.open = open_channel,
+	.close = close_channel,
+	.install = install,
+	.activate = activate,
+	.remove_in = remove_in,
+	.remove_out = remove_out,
+	.report = report,
+};

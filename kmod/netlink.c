@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Requests to the kernel's own netlink families; see netlink.h. */
+#include <linux/if_macsec.h>
+#include <linux/net.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <net/sock.h>
+#include "netlink.h"
+
+#define REQUEST_BYTES 512
+#define REPLY_BYTES   2048
+
+/**
+ * struct qkd_netlink - sockets of one network namespace
+ * @genl: generic netlink
+ * @route: rtnetlink
+ * @macsec: number of the macsec family, 0: not known
+ * @seq: of the last request
+ * @reply: what came back
+ */
+struct qkd_netlink {
+	struct socket *genl;
+	struct socket *route;
+	u16 macsec;
+	u32 seq;
+	u8 reply[REPLY_BYTES] __aligned(NLMSG_ALIGNTO);
+};
+
+/* Without CAP_ACK an error would echo the request, key included. */
+static int open_socket(struct net *net, int protocol, struct socket **result)
+{
+	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+	struct socket *sock;
+	int one = 1, err;
+
+	err = sock_create_kern(net, AF_NETLINK, SOCK_RAW, protocol, &sock);
+	if (err)
+		return err;
+	err = sock->ops->setsockopt(sock, SOL_NETLINK, NETLINK_CAP_ACK, KERNEL_SOCKPTR(&one),
+				    sizeof(one));
+	if (!err)
+		err = kernel_bind(sock, (struct sockaddr *)&any, sizeof(any));
+	if (err) {
+		sock_release(sock);
+		return err;
+	}
+	*result = sock;
+	return 0;
+}
+
+struct qkd_netlink *qkd_netlink_open(struct net *net)
+{
+	struct qkd_netlink *nl = kzalloc(sizeof(*nl), GFP_KERNEL);
+
+	if (!nl)
+		return NULL;
+	if (open_socket(net, NETLINK_GENERIC, &nl->genl) ||
+	    open_socket(net, NETLINK_ROUTE, &nl->route)) {
+		qkd_netlink_close(nl);
+		return NULL;
+	}
+	return nl;
+}
+
+void qkd_netlink_close(struct qkd_netlink *nl)
+{
+	if (!nl)
+		return;
+	if (nl->genl)
+		sock_release(nl->genl);
+	if (nl->route)
+		sock_release(nl->route);
+	kfree_sensitive(nl);
+}
+
+/*
+ * The message sits at the end of its buffer: with much room behind it, netlink
+ * would move it to a smaller one and free this one with the key in it.
+ */
+static struct sk_buff *new_request(u16 type)
+{
+	struct sk_buff *skb = alloc_skb(REQUEST_BYTES, GFP_KERNEL);
+
+	if (!skb)
+		return NULL;
+	skb_reserve(skb, skb_tailroom(skb) - REQUEST_BYTES);
+	if (!nlmsg_put(skb, 0, 0, type, 0, NLM_F_REQUEST | NLM_F_ACK)) {
+		kfree_skb(skb);
+		return NULL;
+	}
+	return skb;
+}
+
+static struct sk_buff *new_genl(u16 family, u8 cmd, u8 version)
+{
+	struct sk_buff *skb = new_request(family);
+	struct genlmsghdr *header;
+
+	if (!skb)
+		return NULL;
+	header = skb_put_zero(skb, GENL_HDRLEN);
+	header->cmd = cmd;
+	header->version = version;
+	return skb;
+}
+
+struct sk_buff *qkd_netlink_macsec(struct qkd_netlink *nl, u8 cmd)
+{
+	return new_genl(nl->macsec, cmd, MACSEC_GENL_VERSION);
+}
+
+struct sk_buff *qkd_netlink_link(int ifindex)
+{
+	struct sk_buff *skb = new_request(RTM_NEWLINK);
+	struct ifinfomsg *header;
+
+	if (!skb)
+		return NULL;
+	header = skb_put_zero(skb, NLMSG_ALIGN(sizeof(*header)));
+	header->ifi_index = ifindex;
+	return skb;
+}
+
+static u32 own_port(struct socket *sock)
+{
+	struct sockaddr_nl self = {};
+
+	return kernel_getsockname(sock, (struct sockaddr *)&self) < 0 ? 0 : self.nl_pid;
+}
+
+/*
+ * Delivered directly rather than by sendmsg(), which copies into a buffer that
+ * is freed as it is: here the receiver is done when netlink_unicast() returns,
+ * and what is left is wiped. NETLINK_SKB_DST says that the request names its
+ * receiver; without it the check of the sender's rights wants an open file.
+ */
+static int deliver(struct socket *sock, struct sk_buff *skb)
+{
+	u8 *data = skb->data;
+	unsigned int len = skb->len;
+	int sent;
+
+	NETLINK_CB(skb).portid = own_port(sock);
+	NETLINK_CB(skb).flags = NETLINK_SKB_DST;
+	skb_get(skb);
+	sent = netlink_unicast(sock->sk, skb, 0, 0);
+	memzero_explicit(data, len);
+	kfree_skb(skb);
+	return sent < 0 ? sent : 0;
+}
+
+void qkd_netlink_drop(struct sk_buff *skb)
+{
+	memzero_explicit(skb->data, skb->len);
+	kfree_skb(skb);
+}
+
+static void keep_family(struct qkd_netlink *nl, const struct nlmsghdr *header)
+{
+	const struct nlattr *id;
+
+	id = nlmsg_find_attr(header, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID);
+	if (id && nla_len(id) >= (int)sizeof(u16))
+		nl->macsec = nla_get_u16(id);
+}
+
+/* Return: whether this was the answer; then @err is what it says. */
+static bool read_reply(struct qkd_netlink *nl, int len, int *err)
+{
+	const struct nlmsghdr *header = (const struct nlmsghdr *)nl->reply;
+
+	if (!nlmsg_ok(header, len) || header->nlmsg_seq != nl->seq)
+		return false;
+	if (header->nlmsg_type == GENL_ID_CTRL)
+		keep_family(nl, header);
+	if (header->nlmsg_type != NLMSG_ERROR || nlmsg_len(header) < (int)sizeof(int))
+		return false;
+	*err = ((const struct nlmsgerr *)nlmsg_data(header))->error;
+	return true;
+}
+
+/* The kernel's families answer before they return: all there is, is here. */
+static int receive(struct qkd_netlink *nl, struct socket *sock)
+{
+	int len, err = -EIO;
+
+	do {
+		struct kvec vec = {.iov_base = nl->reply, .iov_len = sizeof(nl->reply)};
+		struct msghdr msg = {};
+
+		len = kernel_recvmsg(sock, &msg, &vec, 1, sizeof(nl->reply), MSG_DONTWAIT);
+	} while (len > 0 && !read_reply(nl, len, &err));
+	return err;
+}
+
+int qkd_netlink_ask(struct qkd_netlink *nl, struct sk_buff *skb)
+{
+	struct nlmsghdr *header = (struct nlmsghdr *)skb->data;
+	struct socket *sock = header->nlmsg_type == RTM_NEWLINK ? nl->route : nl->genl;
+	int err;
+
+	nlmsg_end(skb, header);
+	header->nlmsg_seq = ++nl->seq;
+	err = deliver(sock, skb);
+	return err ?: receive(nl, sock);
+}
+
+int qkd_netlink_find_macsec(struct qkd_netlink *nl)
+{
+	struct sk_buff *skb = new_genl(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
+	int err;
+
+	if (!skb)
+		return -ENOMEM;
+	nl->macsec = 0;
+	if (nla_put_string(skb, CTRL_ATTR_FAMILY_NAME, MACSEC_GENL_NAME)) {
+		kfree_skb(skb);
+		return -EMSGSIZE;
+	}
+	err = qkd_netlink_ask(nl, skb);
+	if (!err && !nl->macsec)
+		err = -ENOENT;
+	return err;
+}

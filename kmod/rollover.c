@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a channel does in time. epochs.c says what is due; this does it through
+ * the channel's backend, reports it, and sets the timer for what comes next.
+ */
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include "channel.h"
+#include "event.h"
+#include "netns.h"
+#include "record.h"
+#include "rollover.h"
+
+static struct workqueue_struct *wq;
+
+int qkd_rollover_init(void)
+{
+	wq = alloc_workqueue("qkd_rollover", WQ_UNBOUND, 0);
+	return wq ? 0 : -ENOMEM;
+}
+
+void qkd_rollover_exit(void)
+{
+	destroy_workqueue(wq);
+}
+
+/* Goes on while the machine sleeps: a key in use is due all the same. */
+static u64 now_ms(void)
+{
+	return ktime_to_ms(ktime_get_boottime());
+}
+
+static void emit(struct qkd_chan *c, enum qkd_event_type type, u64 epoch, u64 value, int error)
+{
+	qkd_event_emit(c->ns, c->config.id, type, epoch, value, error);
+}
+
+static struct qkd_sa *sa_in_use(struct qkd_chan *c)
+{
+	const struct qkd_epochs *e = &c->epochs;
+	u32 i;
+
+	for (i = 0; i < e->count; i++)
+		if (e->slot[i].out == QKD_SA_ACTIVE)
+			return e->slot[i].sa;
+	return NULL;
+}
+
+static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
+{
+	struct qkd_sa *sa = action->slot ? action->slot->sa : NULL;
+
+	switch (action->type) {
+	case QKD_ACTION_ACTIVATE:
+		return c->backend->activate(c, sa, sa_in_use(c));
+	case QKD_ACTION_REMOVE_IN:
+		c->backend->remove_in(c, sa);
+		break;
+	case QKD_ACTION_REMOVE_OUT:
+	case QKD_ACTION_BLOCK:
+		if (sa)
+			c->backend->remove_out(c, sa);
+		break;
+	case QKD_ACTION_FORGET:
+		kfree(sa);
+		break;
+	case QKD_ACTION_EXHAUSTED:
+		break;
+	}
+	return 0;
+}
+
+static void report_switch(struct qkd_chan *c, u64 epoch)
+{
+	u32 ready = qkd_epochs_ready(&c->epochs);
+
+	/* The first activation is no rollover. */
+	if (c->counters.last_rollover_ns)
+		c->counters.rollovers++;
+	c->counters.last_rollover_ns = ktime_get_real_ns();
+	emit(c, QKD_EVENT_ACTIVATED, epoch, 0, 0);
+	if (ready < c->config.lookahead)
+		emit(c, QKD_EVENT_LOW, QKD_EPOCH_NONE, ready, 0);
+}
+
+static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
+{
+	switch (action->type) {
+	case QKD_ACTION_ACTIVATE:
+		if (!err) {
+			report_switch(c, action->epoch);
+			break;
+		}
+		c->counters.failed++;
+		emit(c, QKD_EVENT_FAILED, action->epoch, 0, err);
+		break;
+	case QKD_ACTION_FORGET:
+		c->counters.retired++;
+		emit(c, QKD_EVENT_RETIRED, action->epoch, 0, 0);
+		break;
+	case QKD_ACTION_EXHAUSTED:
+		c->counters.exhausted++;
+		emit(c, QKD_EVENT_EXHAUSTED, QKD_EPOCH_NONE, 0, 0);
+		break;
+	case QKD_ACTION_BLOCK:
+		c->counters.blocked++;
+		emit(c, QKD_EVENT_BLOCKED, action->epoch, 0, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+static void set_timer(struct qkd_chan *c)
+{
+	u64 deadline = qkd_epochs_deadline(&c->epochs);
+	u64 now = now_ms();
+
+	if (deadline == ~0ULL)
+		return; /* one that still runs finds nothing to do */
+	deadline = deadline > now ? deadline - now : 0;
+	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, 86400000)));
+}
+
+static void run(struct qkd_chan *c)
+{
+	struct qkd_action action;
+	int err;
+
+	lockdep_assert_held(&c->lock);
+	while (qkd_epochs_next(&c->epochs, now_ms(), &action)) {
+		err = carry_out(c, &action);
+		qkd_epochs_done(&c->epochs, now_ms(), &action, err);
+		report(c, &action, err);
+	}
+	set_timer(c);
+}
+
+void qkd_rollover_work(struct work_struct *work)
+{
+	struct qkd_chan *c = container_of(to_delayed_work(work), struct qkd_chan, work);
+
+	mutex_lock(&c->lock);
+	if (c->alive)
+		run(c);
+	mutex_unlock(&c->lock);
+}
+
+/*
+ * A status that says that the epoch is spent. The kernel's own reasons must
+ * not look like one that says that it is not; the event has them as they are.
+ */
+static int spent_status(int err)
+{
+	switch (err) {
+	case -EEXIST:
+	case -ENODEV:
+	case -ENOMEM:
+		return err;
+	default:
+		return -EIO;
+	}
+}
+
+static int install(struct qkd_chan *c, const struct qkd_key *key)
+{
+	struct qkd_sa *sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
+	int err = -ENOMEM;
+
+	if (!sa)
+		return err;
+	sa->epoch = key->epoch;
+	memcpy(sa->key_id, key->key_id, sizeof(sa->key_id));
+	err = c->backend->install(c, key, sa);
+	if (err) {
+		kfree(sa);
+		return err;
+	}
+	qkd_epochs_put(&c->epochs, key->epoch, sa);
+	return 0;
+}
+
+int qkd_rollover_put(struct qkd_chan *c, const struct qkd_key *key)
+{
+	int err;
+
+	lockdep_assert_held(&c->lock);
+	err = qkd_record_check_salt(key, c->config.cipher);
+	if (err)
+		return err;
+	err = qkd_epochs_may_put(&c->epochs, key->epoch);
+	if (err)
+		return err;
+	err = install(c, key);
+	if (err) {
+		qkd_epochs_spend(&c->epochs, key->epoch);
+		c->counters.failed++;
+		emit(c, QKD_EVENT_FAILED, key->epoch, 0, err);
+		return spent_status(err);
+	}
+	c->counters.installed++;
+	emit(c, QKD_EVENT_INSTALLED, key->epoch, 0, 0);
+	run(c);
+	return 0;
+}
+
+int qkd_rollover_watermark(struct qkd_chan *c, const struct qkd_watermark *r)
+{
+	u64 before = c->epochs.peer_out;
+	int err;
+
+	lockdep_assert_held(&c->lock);
+	err = qkd_epochs_watermark(&c->epochs, now_ms(), r->first, r->last, r->peer_out,
+				   r->flags & QKD_WATERMARK_NONE);
+	if (err)
+		return err;
+	if (r->peer_out != QKD_EPOCH_NONE && r->peer_out != before)
+		emit(c, QKD_EVENT_PEER_MOVED, r->peer_out, 0, 0);
+	run(c);
+	return 0;
+}
+
+int qkd_rollover_force(struct qkd_chan *c, struct qkd_rollover *r)
+{
+	u64 before = c->epochs.out;
+	int err;
+
+	lockdep_assert_held(&c->lock);
+	err = qkd_epochs_force(&c->epochs);
+	if (err)
+		return err;
+	run(c);
+	if (c->epochs.out == before)
+		return -EAGAIN; /* none of the ready ones would go in */
+	r->epoch = c->epochs.out;
+	return 0;
+}
+
+int qkd_rollover_retire(struct qkd_chan *c, u64 epoch)
+{
+	int err;
+
+	lockdep_assert_held(&c->lock);
+	err = qkd_epochs_retire(&c->epochs, now_ms(), epoch);
+	if (!err)
+		run(c);
+	return err;
+}
+
+void qkd_rollover_clear(struct qkd_chan *c)
+{
+	struct qkd_epochs *e = &c->epochs;
+	u32 i;
+
+	lockdep_assert_held(&c->lock);
+	for (i = 0; i < e->count; i++) {
+		struct qkd_epoch_slot *s = &e->slot[i];
+
+		if (s->out != QKD_SA_NONE)
+			c->backend->remove_out(c, s->sa);
+		if (s->in != QKD_SA_NONE)
+			c->backend->remove_in(c, s->sa);
+		kfree(s->sa);
+	}
+	e->count = 0;
+}
