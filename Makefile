@@ -148,9 +148,11 @@ deps:
 		exit 1; \
 	fi >&2; \
 	echo "make deps: installing:$$missing"; \
-	apt-get -qq -o Acquire::Retries=3 update && \
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 \
-		-o Dpkg::Use-Pty=0 install -y --no-install-recommends $$missing >/dev/null
+	mkdir -p $(BUILD); \
+	{ apt-get -o Acquire::Retries=3 update && \
+	DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 \
+		install -y --no-install-recommends $$missing; } >$(BUILD)/deps.log 2>&1 || \
+	{ tail -n 20 $(BUILD)/deps.log; exit 1; } >&2
 .PHONY: deps
 
 # Two sites, a simulated QKD link, IPsec and MACsec under load, in a guest; with
