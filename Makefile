@@ -13,7 +13,7 @@ PKGS     := liburing libmnl libnl-3.0 libnl-route-3.0 libnl-genl-3.0 \
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wvla -Wformat=2 -Wno-unused-parameter $(if $(CI),-Werror)
 CPPFLAGS += -D_GNU_SOURCE -Iinclude/uapi -Idaemon -Ikmod \
-	    -isystem /usr/share/llhttp $(PKG_CFLAGS)
+	    -isystem /usr/share/include/llhttp $(PKG_CFLAGS)
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN) -fstack-protector-strong -D_FORTIFY_SOURCE=2
 LDLIBS   += $(PKG_LIBS) -lpthread
