@@ -80,7 +80,8 @@ static void *map_locked(size_t len)
 	base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (base == MAP_FAILED)
 		return NULL;
-	if (mlock(base, len) == 0 && madvise(base, len, MADV_DONTDUMP) == 0 &&
+	/* mlock2(), since ASan turns mlock() into nothing. */
+	if (mlock2(base, len, 0) == 0 && madvise(base, len, MADV_DONTDUMP) == 0 &&
 	    madvise(base, len, MADV_WIPEONFORK) == 0)
 		return base;
 	err = errno;

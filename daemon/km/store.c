@@ -160,7 +160,7 @@ static void hand_back(struct store *store, struct queue *done)
 	pthread_mutex_lock(&store->lock);
 	queue_append(&store->answered, done);
 	pthread_mutex_unlock(&store->lock);
-	while (loop_post(store->loop, deliver, store) < 0) {
+	while (loop_post(store->loop, deliver, store) == -ENOMEM) {
 		pthread_mutex_lock(&store->lock);
 		closing = store->closing;
 		pthread_mutex_unlock(&store->lock);
