@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of agree share:
+ *
+ *   agree.c        life, KM link, clock, the state that is sent
+ *   agree_own.c    this end's epochs, as the backend reports them
+ *   agree_peer.c   the peer's epochs, and what follows from them
+ *   agree_offer.c  initiator: offers keys
+ *   agree_take.c   responder: takes them
+ *   agree_put.c    both: derives an epoch and hands it to the backend
+ */
+#ifndef UNP_AGREE_INTERNAL_H
+#define UNP_AGREE_INTERNAL_H
+
+#include "unp/agree.h"
+
+#define AGREE_STATE_MS	 2000  /* safety net: the state is sent at least this often */
+#define AGREE_RESYNC_MS	 30000 /* safety net: our epochs are read anew */
+#define AGREE_OFFER_MS	 60000 /* an unanswered offer is spent */
+#define AGREE_BACKOFF_MS 100   /* first pause after a failure, grows */
+#define AGREE_PAUSE_MS	 5000  /* longest pause after failures */
+#define AGREE_FOLLOW_MS	 2000  /* longest time behind the peer's rollover */
+#define AGREE_SIMULATED	 64    /* epochs of which the mark is remembered */
+
+/** An epoch of this end. @retiring: RETIRE was sent. */
+struct agree_epoch {
+	uint64_t epoch;
+	uint8_t in;  /* enum qkd_sa_state */
+	uint8_t out; /* enum qkd_sa_state */
+	bool retiring;
+};
+
+enum agree_slot_state {
+	SLOT_FREE,
+	SLOT_WAITING, /* responder: offered, no room yet */
+	SLOT_TAKING,  /* the pool was asked for the key */
+	SLOT_SENT,    /* initiator: offered, no answer yet */
+	SLOT_PUTTING, /* with the backend */
+};
+
+/**
+ * struct agree_slot - one epoch under way
+ * @state: see there
+ * @epoch: undefined while the initiator's is TAKING
+ * @session: agree.session at the offer
+ * @order: responder: offers are served in this order
+ * @checked: responder: our epochs were read after the offer came
+ * @deadline: initiator, SENT: when it is spent
+ * @secret: locked memory: the QKD key and the session secret; NULL: none
+ */
+struct agree_slot {
+	struct agree *agree;
+	enum agree_slot_state state;
+	uint64_t epoch;
+	struct km_key_id key_id;
+	uint64_t session;
+	uint64_t order;
+	bool checked;
+	uint64_t deadline;
+	struct agree_secret *secret;
+};
+
+struct agree_secret {
+	uint8_t key[QKD_KEY_BYTES];
+	uint8_t session[32];
+};
+
+/** What we last heard. @known: in this session, with our digest. */
+struct agree_peer {
+	bool known;
+	uint64_t settled;
+	uint64_t out;
+	uint16_t count;
+	uint64_t epoch[KX_EPOCHS_MAX];
+};
+
+/** A watermark as given to the backend; @valid: it has it. */
+struct agree_watermark {
+	bool valid;
+	struct qkd_watermark record;
+};
+
+/**
+ * struct agree
+ * @refs: the owner's one, and one per answer to come
+ * @dead: destroyed: no op is called any more
+ * @attached: @own is what the backend has
+ * @session: counts link ups
+ * @next: lowest epoch that may be used
+ * @dirty: our state changed since it was last sent
+ * @taking: the pool was asked for a key to offer
+ * @no_keys: it had none
+ * @refused: the peer has no room; offers wait for a change
+ * @failures: in a row, for the pause
+ * @pause_until: no offers before
+ * @follow_at: when to roll over after the peer, 0: not behind
+ * @mark: ring of the last epochs put, with their simulated mark
+ */
+struct agree {
+	struct agree_config config;
+	char name[QKD_NAME_BYTES];
+	const struct agree_ops *ops;
+	void *arg;
+	unsigned int refs;
+	bool dead;
+	bool up;
+	bool attached;
+	uint64_t session;
+
+	uint64_t next;
+	uint64_t out;
+	struct agree_epoch *own;
+	uint32_t own_count;
+	uint32_t capacity; /* of the backend: qkd_epochs_capacity() */
+	bool listing;
+	bool list_again;
+	uint64_t resync_at;
+
+	struct agree_peer peer;
+	struct agree_watermark watermark;
+
+	struct agree_slot *slot;
+	uint32_t slots;
+	uint64_t orders;
+
+	bool dirty;
+	uint64_t state_at;
+	bool taking;
+	bool no_keys;
+	bool refused;
+	bool put_failed;
+	unsigned int failures;
+	uint64_t pause_until;
+	uint64_t follow_at;
+	uint64_t follow_out;
+
+	struct {
+		uint64_t epoch;
+		bool simulated;
+	} mark[AGREE_SIMULATED];
+	unsigned int marks;
+
+	enum channel_waits waits;
+	const char *trouble; /* why the peer is waited for */
+	char error[256];
+};
+
+/* agree.c */
+void agree_hold(struct agree *a);
+void agree_put(struct agree *a);
+uint64_t agree_now(const struct agree *a);
+/** Keeps a sentence for listings and logs it. */
+__attribute__((format(printf, 2, 3))) void agree_error(struct agree *a, const char *format, ...);
+/** Ends every entry point: sends what is due, looks for work, sets the timer. */
+void agree_settle(struct agree *a);
+/** Raises the lowest epoch that may be used. */
+void agree_raise_next(struct agree *a, uint64_t next);
+/** Every epoch below it stands here or never will. */
+uint64_t agree_settled(const struct agree *a);
+
+struct agree_slot *agree_slot_new(struct agree *a);
+struct agree_slot *agree_slot_find(struct agree *a, uint64_t epoch, enum agree_slot_state state);
+uint32_t agree_slots_busy(const struct agree *a);
+void agree_slot_free(struct agree_slot *slot);
+
+/* agree_own.c */
+struct agree_epoch *agree_own_find(const struct agree *a, uint64_t epoch);
+uint32_t agree_own_ready(const struct agree *a);
+int agree_own_add(struct agree *a, uint64_t epoch);
+/** The SA that has the association number of @epoch here; NULL: it is free, or ESP. */
+const struct agree_epoch *agree_own_number(const struct agree *a, uint64_t epoch);
+void agree_own_list(struct agree *a);
+
+/* agree_peer.c */
+bool agree_peer_holds(const struct agree *a, uint64_t epoch);
+uint32_t agree_peer_ready(const struct agree *a);
+bool agree_peer_number(const struct agree *a, uint64_t epoch);
+int agree_peer_state(struct agree *a, const struct kx_channel_state *state);
+void agree_peer_gone(struct agree *a, const char *trouble);
+/** RETIRE and WATERMARK as they follow from both ends' epochs. */
+void agree_peer_apply(struct agree *a);
+void agree_follow(struct agree *a);
+
+/* agree_offer.c */
+void agree_offer(struct agree *a);
+void agree_offers_expire(struct agree *a);
+void agree_offers_drop(struct agree *a);
+int agree_answer(struct agree *a, const struct kx_epoch_answer *answer);
+
+/* agree_take.c */
+int agree_offered(struct agree *a, const struct kx_epoch_offer *offer);
+void agree_take_waiting(struct agree *a);
+/** Forgets offers below @epoch that were not touched yet: the initiator has spent them. */
+void agree_waiting_drop(struct agree *a, uint64_t epoch);
+void agree_reply(struct agree *a, uint64_t epoch, enum kx_status status);
+
+/* agree_put.c */
+/** Takes the session secret of @slot; @slot->secret was allocated by agree_keep(). */
+int agree_keep(struct agree_slot *slot, const struct km_key *key);
+/** Derives and submits. Return: 0: agree_put_done() follows; or negative. */
+int agree_put_epoch(struct agree_slot *slot);
+
+#endif

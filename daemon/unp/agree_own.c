@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * This end's epochs as the backend has them: read once, then kept by its
+ * events and by the answers to KEY_PUT. See agree.h.
+ *
+ * An event may be read before the answer of a list that is older than it, so
+ * a list during which an event came is asked for again.
+ */
+#include "unp/agree_internal.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct agree_epoch *agree_own_find(const struct agree *a, uint64_t epoch)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->own_count; i++)
+		if (a->own[i].epoch == epoch)
+			return &a->own[i];
+	return NULL;
+}
+
+uint32_t agree_own_ready(const struct agree *a)
+{
+	uint32_t ready = 0, i;
+
+	for (i = 0; i < a->own_count; i++)
+		ready += a->own[i].out == QKD_SA_READY;
+	return ready;
+}
+
+const struct agree_epoch *agree_own_number(const struct agree *a, uint64_t epoch)
+{
+	uint32_t i, count = a->config.epochs.an_count;
+
+	for (i = 0; count && i < a->own_count; i++)
+		if (a->own[i].epoch % count == epoch % count)
+			return &a->own[i];
+	return NULL;
+}
+
+int agree_own_add(struct agree *a, uint64_t epoch)
+{
+	struct agree_epoch *more;
+
+	if (agree_own_find(a, epoch))
+		return 0; /* a list was quicker */
+	more = reallocarray(a->own, a->own_count + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	a->own = more;
+	a->own[a->own_count++] = (struct agree_epoch){
+		.epoch = epoch,
+		.in = QKD_SA_ACTIVE,
+		.out = QKD_SA_READY,
+	};
+	return 0;
+}
+
+static void listed(void *arg, int err, const void *records, size_t count);
+
+void agree_own_list(struct agree *a)
+{
+	if (a->listing) {
+		a->list_again = true;
+		return;
+	}
+	a->list_again = false;
+	a->listing = true;
+	agree_hold(a);
+	if (a->ops->list(a->arg, listed, a)) {
+		/* The backend is lost, or memory is short: the clock comes back to it. */
+		a->listing = false;
+		a->resync_at = agree_now(a) + AGREE_STATE_MS;
+		agree_put(a);
+	}
+}
+
+static int replace(struct agree *a, const struct qkd_epoch *records, size_t count)
+{
+	struct agree_epoch *own = calloc(count ? count : 1, sizeof(*own));
+	size_t i;
+
+	if (!own)
+		return -ENOMEM;
+	a->out = QKD_EPOCH_NONE;
+	for (i = 0; i < count; i++) {
+		own[i].epoch = records[i].epoch;
+		own[i].in = records[i].in;
+		own[i].out = records[i].out;
+		if (own[i].out == QKD_SA_ACTIVE)
+			a->out = own[i].epoch;
+		agree_raise_next(a, own[i].epoch + 1);
+	}
+	free(a->own);
+	a->own = own;
+	a->own_count = (uint32_t)count;
+	return 0;
+}
+
+static void check_waiting(struct agree *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->slots; i++)
+		a->slot[i].checked = true;
+}
+
+static void listed(void *arg, int err, const void *records, size_t count)
+{
+	struct agree *a = arg;
+
+	if (a->dead)
+		goto out;
+	a->listing = false;
+	a->resync_at = agree_now(a) + (err ? AGREE_STATE_MS : AGREE_RESYNC_MS);
+	if (err == -ENOENT) {
+		a->ops->lost(a->arg);
+		goto out;
+	}
+	if (!err)
+		err = replace(a, records, count);
+	if (err) {
+		agree_error(a, "the epochs cannot be listed: %s", strerror(-err));
+	} else if (a->list_again) {
+		agree_own_list(a);
+	} else {
+		a->attached = true;
+		a->dirty = true;
+		a->refused = false;
+		check_waiting(a);
+	}
+	agree_settle(a);
+out:
+	agree_put(a);
+}
+
+void agree_resync(struct agree *a)
+{
+	agree_own_list(a);
+}
+
+/* -------- events -------- */
+
+static void activated(struct agree *a, uint64_t epoch)
+{
+	uint32_t i;
+
+	if (a->out != QKD_EPOCH_NONE && epoch <= a->out)
+		return;
+	for (i = 0; i < a->own_count; i++) {
+		struct agree_epoch *e = &a->own[i];
+
+		if (e->epoch == epoch)
+			e->out = QKD_SA_ACTIVE;
+		else if (e->out == QKD_SA_ACTIVE)
+			e->out = QKD_SA_GRACE;
+		else if (e->out == QKD_SA_READY && e->epoch < epoch)
+			e->out = QKD_SA_NONE; /* passed */
+	}
+	a->out = epoch;
+}
+
+static void peer_moved(struct agree *a, uint64_t epoch)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->own_count; i++)
+		if (a->own[i].epoch < epoch && a->own[i].in == QKD_SA_ACTIVE)
+			a->own[i].in = QKD_SA_GRACE;
+}
+
+static void retired(struct agree *a, uint64_t epoch)
+{
+	struct agree_epoch *e = agree_own_find(a, epoch);
+
+	if (!e)
+		return;
+	if (a->out == epoch)
+		a->out = QKD_EPOCH_NONE;
+	memmove(e, e + 1, (size_t)(a->own + a->own_count - e - 1) * sizeof(*e));
+	a->own_count--;
+}
+
+void agree_backend_event(struct agree *a, const struct qkd_event *event)
+{
+	if (a->listing)
+		a->list_again = true;
+	switch (event->type) {
+	case QKD_EVENT_INSTALLED:
+		/* The answer to our KEY_PUT says it, or has said it. */
+		if (!agree_own_find(a, event->epoch) &&
+		    !agree_slot_find(a, event->epoch, SLOT_PUTTING))
+			agree_own_list(a);
+		return;
+	case QKD_EVENT_ACTIVATED:
+		activated(a, event->epoch);
+		break;
+	case QKD_EVENT_PEER_MOVED:
+		peer_moved(a, event->epoch);
+		break;
+	case QKD_EVENT_RETIRED:
+		retired(a, event->epoch);
+		break;
+	case QKD_EVENT_BLOCKED:
+	case QKD_EVENT_FAILED:
+		agree_own_list(a);
+		break;
+	case QKD_EVENT_DELETED:
+		a->ops->lost(a->arg);
+		return;
+	default:
+		break;
+	}
+	a->dirty = true;
+	a->refused = false;
+	agree_settle(a);
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The peer's epochs as it reports them, and what follows; see agree.h. */
+#include "unp/agree_internal.h"
+#include "log.h"
+#include "spi.h"
+#include "unp/digest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+bool agree_peer_holds(const struct agree *a, uint64_t epoch)
+{
+	uint16_t i;
+
+	for (i = 0; i < a->peer.count; i++)
+		if (a->peer.epoch[i] == epoch)
+			return true;
+	return false;
+}
+
+/* Epochs that wait at the peer: installed and not passed by its outbound SA. */
+uint32_t agree_peer_ready(const struct agree *a)
+{
+	uint32_t ready = 0;
+	uint16_t i;
+
+	for (i = 0; i < a->peer.count; i++)
+		ready += a->peer.out == QKD_EPOCH_NONE || a->peer.epoch[i] > a->peer.out;
+	return ready;
+}
+
+/* Whether the association number of @epoch is in use at the peer, as far as it says. */
+bool agree_peer_number(const struct agree *a, uint64_t epoch)
+{
+	uint32_t count = a->config.epochs.an_count;
+	uint16_t i;
+
+	for (i = 0; count && i < a->peer.count; i++)
+		if (a->peer.epoch[i] % count == epoch % count)
+			return true;
+	return false;
+}
+
+/* -------- what follows: RETIRE and WATERMARK -------- */
+
+static void ignore_done(void *arg, int err, const void *record)
+{
+	agree_put(arg);
+}
+
+static void retire_done(void *arg, int err, const void *record)
+{
+	struct agree *a = arg;
+	const struct qkd_retire *retire = record;
+
+	/* In use after all, or the backend is in trouble: look again. */
+	if (!a->dead && (err || (retire->status && retire->status != -ENOENT)))
+		agree_own_list(a);
+	agree_put(a);
+}
+
+static void submit(struct agree *a, uint32_t cmd, const void *record, backend_done_fn done)
+{
+	agree_hold(a);
+	if (a->ops->submit(a->arg, cmd, record, done, a))
+		agree_put(a);
+}
+
+/*
+ * Ready here, and the peer will never hold it: the answer to an offer was
+ * lost, the peer rebooted, its kernel refused it, its store is new.
+ */
+static void retire_unheld(struct agree *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->own_count; i++) {
+		struct agree_epoch *e = &a->own[i];
+		struct qkd_retire retire = {.channel = a->config.id, .epoch = e->epoch};
+
+		if (e->out != QKD_SA_READY || e->retiring || e->epoch >= a->peer.settled ||
+		    agree_peer_holds(a, e->epoch))
+			continue;
+		e->retiring = true;
+		log_debug("channel %s: epoch %llu is not at the peer: retired", a->name,
+			  (unsigned long long)e->epoch);
+		submit(a, QKD_CMD_RETIRE, &retire, retire_done);
+	}
+}
+
+/* Lowest epoch that may become usable here and does not stand at the peer (yet). */
+static uint64_t first_unheld(const struct agree *a)
+{
+	uint64_t lowest = QKD_EPOCH_NONE;
+	uint32_t i;
+
+	for (i = 0; i < a->own_count; i++) {
+		const struct agree_epoch *e = &a->own[i];
+
+		if (e->out == QKD_SA_READY && !e->retiring && e->epoch < lowest &&
+		    !agree_peer_holds(a, e->epoch))
+			lowest = e->epoch;
+	}
+	for (i = 0; i < a->slots; i++)
+		if (a->slot[i].state == SLOT_PUTTING && a->slot[i].epoch < lowest &&
+		    !agree_peer_holds(a, a->slot[i].epoch))
+			lowest = a->slot[i].epoch;
+	return lowest;
+}
+
+/* The range of the watermark must hold no epoch that the peer lacks. */
+static void make_watermark(const struct agree *a, struct qkd_watermark *w)
+{
+	uint64_t end = first_unheld(a);
+	uint16_t i;
+
+	memset(w, 0, sizeof(*w));
+	w->channel = a->config.id;
+	w->peer_out = a->peer.out;
+	w->flags = QKD_WATERMARK_NONE;
+	for (i = 0; i < a->peer.count && a->peer.epoch[i] < end; i++) {
+		if (w->flags)
+			w->first = a->peer.epoch[i];
+		w->flags = 0;
+		w->last = a->peer.epoch[i];
+	}
+}
+
+static void watermark_done(void *arg, int err, const void *record)
+{
+	struct agree *a = arg;
+
+	if (!a->dead && (err || ((const struct qkd_watermark *)record)->status))
+		a->watermark.valid = false; /* the next state brings it again */
+	agree_put(a);
+}
+
+static void send_watermark(struct agree *a)
+{
+	struct qkd_watermark w;
+
+	make_watermark(a, &w);
+	if (a->watermark.valid && !memcmp(&w, &a->watermark.record, sizeof(w)))
+		return;
+	a->watermark.record = w;
+	a->watermark.valid = true;
+	agree_hold(a);
+	if (a->ops->submit(a->arg, QKD_CMD_WATERMARK, &w, watermark_done, a)) {
+		a->watermark.valid = false;
+		agree_put(a);
+	}
+}
+
+void agree_peer_apply(struct agree *a)
+{
+	if (!a->attached || !a->peer.known)
+		return;
+	retire_unheld(a);
+	send_watermark(a);
+}
+
+/* -------- the two ends keep pace -------- */
+
+/*
+ * Both ends switch by their own clocks, which drift. The one behind follows
+ * the other, not at once, so that a switch that is due anyway is not doubled.
+ */
+static bool behind(const struct agree *a)
+{
+	uint32_t i;
+
+	if (a->out == QKD_EPOCH_NONE || a->peer.out == QKD_EPOCH_NONE || a->peer.out <= a->out)
+		return false;
+	for (i = 0; i < a->own_count; i++)
+		if (a->own[i].out == QKD_SA_READY && a->own[i].epoch <= a->peer.out)
+			return true;
+	return false;
+}
+
+void agree_follow(struct agree *a)
+{
+	struct qkd_rollover rollover = {.channel = a->config.id};
+	uint64_t now = agree_now(a), delay = a->config.epochs.rollover_ms / 8;
+
+	if (!a->up || !a->attached || !a->peer.known || !behind(a)) {
+		a->follow_at = 0;
+		return;
+	}
+	if (!a->follow_at || a->follow_out != a->out) {
+		a->follow_out = a->out;
+		a->follow_at = now + (delay < AGREE_FOLLOW_MS ? delay : AGREE_FOLLOW_MS);
+		return;
+	}
+	if (now < a->follow_at)
+		return;
+	a->follow_at = 0;
+	submit(a, QKD_CMD_ROLLOVER, &rollover, ignore_done);
+}
+
+/* -------- the peer's report -------- */
+
+void agree_peer_gone(struct agree *a, const char *trouble)
+{
+	a->peer.known = false;
+	a->trouble = trouble;
+	agree_offers_drop(a);
+	agree_waiting_drop(a, QKD_EPOCH_NONE);
+}
+
+static bool same_state(const struct agree *a, const struct kx_channel_state *s)
+{
+	return a->peer.known && a->peer.settled == s->settled && a->peer.out == s->out &&
+	       a->peer.count == s->count &&
+	       !memcmp(a->peer.epoch, s->epoch, s->count * sizeof(s->epoch[0]));
+}
+
+/*
+ * Epochs at or below what the peer holds, or below what it has settled, are
+ * not ours to use any more: it has seen them, if we (or our store) have not.
+ */
+static void learn_next(struct agree *a)
+{
+	uint64_t next = a->peer.settled;
+
+	if (a->peer.count && a->peer.epoch[a->peer.count - 1] >= next)
+		next = a->peer.epoch[a->peer.count - 1] + 1;
+	if (next > QKD_SPI_EPOCHS)
+		next = QKD_SPI_EPOCHS;
+	if (next > a->next) {
+		agree_raise_next(a, next);
+		a->dirty = true;
+	}
+}
+
+int agree_peer_state(struct agree *a, const struct kx_channel_state *s)
+{
+	bool known = a->peer.known;
+
+	if (memcmp(s->digest, a->config.digest, sizeof(s->digest)) != 0) {
+		agree_peer_gone(a, "other parameters");
+		agree_error(a,
+			    "the peer's channel of this name has other parameters; compare at both "
+			    "ends: %s",
+			    digest_fields(a->config.kind));
+		return 0;
+	}
+	if (same_state(a, s))
+		return 0;
+	if (s->count > KX_EPOCHS_MAX)
+		return -EPROTO;
+	a->peer.known = true;
+	a->peer.settled = s->settled;
+	a->peer.out = s->out;
+	a->peer.count = s->count;
+	memcpy(a->peer.epoch, s->epoch, s->count * sizeof(s->epoch[0]));
+	a->trouble = NULL;
+	a->refused = false;
+	if (!known) {
+		a->dirty = true; /* it may not have heard ours */
+		a->failures = 0;
+		a->pause_until = 0;
+	}
+	learn_next(a);
+	agree_waiting_drop(a, s->settled);
+	return 0;
+}

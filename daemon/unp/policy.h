@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The IPsec policies of a channel in the kernel (libnl-xfrm). They are there
+ * before the first key and stay when the daemon ends, so that traffic that is
+ * to be encrypted never goes in the clear. Policies of others are left alone:
+ * ours are known by their template's request ID, or by our priorities.
+ */
+#ifndef UNP_POLICY_H
+#define UNP_POLICY_H
+
+#include "config.h"
+
+/** Policies of lower numbers come first. */
+#define POLICY_PRIORITY_ALLOW	0x5100
+#define POLICY_PRIORITY_PROTECT 0x5200
+
+/**
+ * policy_install - brings in what is missing, takes out what the channel no longer has
+ * @peer: the peer KM of the channel's link
+ * @kx_port: our Kx port
+ * @reqid: of the channel's SAs
+ * @error: gets a sentence that names the policy
+ * Return: 0; -EEXIST: somebody else has a policy for the same traffic; or
+ * another negative errno.
+ */
+int policy_install(const struct config_channel *config, const struct config_peer *peer,
+		   uint16_t kx_port, uint32_t reqid, char *error, size_t error_len);
+
+/** Takes the channel's policies out. Return: 0 or negative errno. */
+int policy_remove(const struct config_channel *config, const struct config_peer *peer,
+		  uint16_t kx_port, uint32_t reqid, char *error, size_t error_len);
+
+/** Takes all policies out that have @reqid in a template: of a channel that is not configured. */
+int policy_remove_reqid(uint32_t reqid, char *error, size_t error_len);
+
+#endif
