@@ -120,6 +120,13 @@ void stream_close(struct stream *stream);
 /** Closes at once; closed() comes with reason NULL, not from within this call. */
 void stream_abort(struct stream *stream);
 
+/**
+ * stream_pause - stop or go on reading, so that a peer cannot pile up input
+ *
+ * Up to two records may still be received after pausing.
+ */
+void stream_pause(struct stream *stream, bool paused);
+
 /** "192.0.2.1:7443", for messages. */
 const char *stream_peer_address(const struct stream *stream);
 

@@ -80,11 +80,4 @@ void stream_listener_release(struct stream_listener *listener);
 void stream_target_free(struct stream *stream);
 void stream_connect_timed_out(struct stream *stream);
 
-/**
- * stream_pause - stop or go on reading, so that a peer cannot pile up input
- *
- * Up to two records may still be received after pausing.
- */
-void stream_pause(struct stream *stream, bool paused);
-
 #endif
