@@ -84,9 +84,11 @@ static const char SCHEMA[] = "PRAGMA application_id = " TEXT_OF_VALUE(
 static const char *const SQL[SQL_COUNT] = {
 	[SQL_LINK_FIND] = "SELECT id FROM links WHERE name = ?1",
 	[SQL_LINK_ADD] = "INSERT INTO links(name) VALUES (?1)",
-	[SQL_LINK_COUNT] = "UPDATE links SET pending = pending + ?2, ready = ready + ?3,"
-			   " used = used + ?4, discarded = discarded + ?5,"
-			   " simulated = simulated + ?6 WHERE id = ?1",
+	/* Counts are for listings: damaged ones must not stop the keys. */
+	[SQL_LINK_COUNT] = "UPDATE links SET pending = max(0, pending + ?2),"
+			   " ready = max(0, ready + ?3), used = max(0, used + ?4),"
+			   " discarded = max(0, discarded + ?5),"
+			   " simulated = max(0, simulated + ?6) WHERE id = ?1",
 	[SQL_LINK_COUNTS] =
 		"SELECT pending, ready, used, discarded, simulated FROM links WHERE name = ?1",
 	[SQL_KEY_ADD] = "INSERT INTO keys(key_id, link, state, simulated, sealed, added, changed)"
