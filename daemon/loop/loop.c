@@ -247,7 +247,8 @@ int loop_run(struct loop *loop)
 
 void loop_stop(struct loop *loop, int code)
 {
-	loop->stopped = true;
+	/* While the loop is being destroyed there is nothing to stop. */
+	loop->stopped = !loop->ending;
 	loop->code = code;
 }
 

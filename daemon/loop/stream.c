@@ -202,8 +202,11 @@ static void send_failed(struct stream *stream, int err)
 {
 	stream->send_error = err;
 	out_queue_clear(&stream->out);
+	if (stream->state == STREAM_FLUSHING && !stream->err)
+		*stream->reason = 0; /* the end was in order, but not all could be sent */
 	if (stream->state == STREAM_FLUSHING || stream->state == STREAM_LINGERING) {
-		end_now(stream);
+		stream_end(stream, err, "sending to %s failed: %s", stream->address,
+			   strerror(-err));
 		return;
 	}
 	if (!stream->recv_op.busy || loop_timer_set(stream->loop, &stream->timer, STREAM_LINGER_MS))

@@ -16,7 +16,7 @@ struct tls {
 	BIO *out;
 	bool verified;
 	struct tls_verdict verdict;
-	char reason[768];
+	char reason[TLS_REASON];
 	char peer_name[256];
 };
 

@@ -18,6 +18,8 @@ struct tls_context {
 
 struct tls_context *tls_context_hold(struct tls_context *context);
 
+#define TLS_REASON 1280
+
 struct tls;
 
 enum tls_role {
@@ -76,7 +78,7 @@ struct tls_verdict {
 	const char *peer;
 	const char *ca_file;
 	char expect[256];
-	char refusal[768];
+	char refusal[TLS_REASON];
 };
 
 /** OpenSSL's verify callback; the SSL's application data is a struct tls_verdict. */

@@ -48,6 +48,17 @@ static void refuse_issuer(struct tls_verdict *verdict, const char *subject, X509
 		 verdict->ca_file);
 }
 
+static void refuse_signature(struct tls_verdict *verdict, const char *subject, X509 *cert)
+{
+	char issuer[300] = "unknown";
+
+	if (cert)
+		certificate_subject(X509_get_issuer_name(cert), issuer, sizeof(issuer));
+	snprintf(verdict->refusal, sizeof(verdict->refusal),
+		 "%s is not signed by the authority '%s' in %s, but by another one of that name",
+		 subject, issuer, verdict->ca_file);
+}
+
 static void refuse(struct tls_verdict *verdict, X509 *cert, int depth, int error)
 {
 	char subject[400];
@@ -74,9 +85,7 @@ static void refuse(struct tls_verdict *verdict, X509 *cert, int depth, int error
 		refuse_issuer(verdict, subject, cert);
 		break;
 	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-		snprintf(verdict->refusal, sizeof(verdict->refusal),
-			 "%s is not signed by the authority of that name in %s", subject,
-			 verdict->ca_file);
+		refuse_signature(verdict, subject, cert);
 		break;
 	case X509_V_ERR_INVALID_PURPOSE:
 		snprintf(verdict->refusal, sizeof(verdict->refusal),
