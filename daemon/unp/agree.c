@@ -220,14 +220,13 @@ static void update_waits(struct agree *a)
 		[CHANNEL_WAITS_BACKEND] = "waits for the kernel",
 	};
 	enum channel_waits waits = waits_for(a);
-	char line[200];
+	bool why = a->error[0] && (waits == CHANNEL_WAITS_PEER || waits == CHANNEL_WAITS_BACKEND);
+	char line[sizeof(a->error) + 64];
 
 	if (waits == a->waits)
 		return;
 	a->waits = waits;
-	snprintf(line, sizeof(line), "%s%s%s", text[waits],
-		 waits == CHANNEL_WAITS_PEER && a->trouble ? ": " : "",
-		 waits == CHANNEL_WAITS_PEER && a->trouble ? a->trouble : "");
+	snprintf(line, sizeof(line), "%s%s%s", text[waits], why ? ": " : "", why ? a->error : "");
 	a->ops->event(a->arg, "waits", QKD_EPOCH_NONE, line);
 }
 
@@ -307,7 +306,6 @@ void agree_link_down(struct agree *a)
 {
 	a->up = false;
 	a->peer.known = false;
-	a->trouble = NULL;
 	agree_offers_drop(a);
 	agree_waiting_drop(a, QKD_EPOCH_NONE);
 	agree_settle(a);
@@ -337,7 +335,7 @@ int agree_frame(struct agree *a, const struct kx_frame *frame)
 		err = agree_peer_state(a, &frame->state);
 		break;
 	case KX_CHANNEL_GONE:
-		agree_peer_gone(a, "no such channel is configured there");
+		agree_peer_gone(a, "no channel of this name is configured at the peer");
 		break;
 	default:
 		err = -EPROTO;

@@ -141,7 +141,6 @@ struct agree {
 	unsigned int marks;
 
 	enum channel_waits waits;
-	const char *trouble; /* why the peer is waited for */
 	char error[256];
 };
 
@@ -176,7 +175,8 @@ bool agree_peer_holds(const struct agree *a, uint64_t epoch);
 uint32_t agree_peer_ready(const struct agree *a);
 bool agree_peer_number(const struct agree *a, uint64_t epoch);
 int agree_peer_state(struct agree *a, const struct kx_channel_state *state);
-void agree_peer_gone(struct agree *a, const char *trouble);
+/** Until its next state nothing is offered to it. */
+void agree_peer_gone(struct agree *a, const char *why);
 /** RETIRE and WATERMARK as they follow from both ends' epochs. */
 void agree_peer_apply(struct agree *a);
 void agree_follow(struct agree *a);

@@ -180,12 +180,11 @@ static void refused(struct agree *a, const struct kx_epoch_answer *answer)
 		agree_raise_next(a, answer->next < QKD_SPI_EPOCHS ? answer->next : QKD_SPI_EPOCHS);
 		break;
 	case KX_NO_CHANNEL:
-		agree_peer_gone(a, "it has no such channel, or with other parameters");
+		agree_peer_gone(a, "the peer has no such channel, or with other parameters");
 		break;
 	case KX_ROLE:
-		agree_peer_gone(a, "both ends of the link have the role initiator");
-		agree_error(a, "both ends of the link have the role initiator: one must be "
-			       "responder");
+		agree_peer_gone(a, "both ends of the link have the role initiator: one must be "
+				   "responder");
 		break;
 	case KX_BUSY:
 		a->refused = true;

@@ -200,10 +200,10 @@ void agree_follow(struct agree *a)
 
 /* -------- the peer's report -------- */
 
-void agree_peer_gone(struct agree *a, const char *trouble)
+void agree_peer_gone(struct agree *a, const char *why)
 {
 	a->peer.known = false;
-	a->trouble = trouble;
+	agree_error(a, "%s", why);
 	agree_offers_drop(a);
 	agree_waiting_drop(a, QKD_EPOCH_NONE);
 }
@@ -238,11 +238,13 @@ int agree_peer_state(struct agree *a, const struct kx_channel_state *s)
 	bool known = a->peer.known;
 
 	if (memcmp(s->digest, a->config.digest, sizeof(s->digest)) != 0) {
-		agree_peer_gone(a, "other parameters");
-		agree_error(a,
-			    "the peer's channel of this name has other parameters; compare at both "
-			    "ends: %s",
-			    digest_fields(a->config.kind));
+		char why[sizeof(a->error)];
+
+		snprintf(why, sizeof(why),
+			 "the peer's channel of this name has other parameters; compare at both "
+			 "ends: %s",
+			 digest_fields(a->config.kind));
+		agree_peer_gone(a, why);
 		return 0;
 	}
 	if (same_state(a, s))
@@ -254,9 +256,9 @@ int agree_peer_state(struct agree *a, const struct kx_channel_state *s)
 	a->peer.out = s->out;
 	a->peer.count = s->count;
 	memcpy(a->peer.epoch, s->epoch, s->count * sizeof(s->epoch[0]));
-	a->trouble = NULL;
 	a->refused = false;
 	if (!known) {
+		a->error[0] = '\0';
 		a->dirty = true; /* it may not have heard ours */
 		a->failures = 0;
 		a->pause_until = 0;

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* From a QKD key to the material of one epoch; see derive.h. */
 #include "unp/derive.h"
+#include "km/hkdf.h"
 
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <string.h>
 
 static const char label[] = "qkdkeyd unp-QKDNp epoch 1"; /* with its NUL */
 
-#define PRK_BYTES 32
-#define IKM_MAX	  (2 + QKD_KEY_BYTES + 2 + DERIVE_SECRET_BYTES)
-#define INFO_LEN  (sizeof(label) + QKD_NAME_BYTES + 8 + 4)
+#define IKM_MAX	 (2 + QKD_KEY_BYTES + 2 + DERIVE_SECRET_BYTES)
+#define INFO_LEN (sizeof(label) + QKD_NAME_BYTES + 8 + 4)
 
 enum sender {
 	SENDER_INITIATOR = 1,
@@ -75,38 +72,19 @@ static void make_info(const struct derive *d, enum sender sender, enum purpose p
 	*p = (uint8_t)purpose;
 }
 
-/* One HKDF step, extract or expand. */
-static int hkdf(EVP_KDF_CTX *ctx, int mode, const uint8_t *key, size_t key_len, const uint8_t *info,
-		size_t info_len, uint8_t *result, size_t len)
-{
-	char digest[] = "SHA256";
-	OSSL_PARAM params[5], *p = params;
-
-	*p++ = OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode);
-	*p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0);
-	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)key, key_len);
-	if (info)
-		*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info,
-							 info_len);
-	*p = OSSL_PARAM_construct_end();
-	EVP_KDF_CTX_reset(ctx);
-	return EVP_KDF_derive(ctx, result, len, params) > 0 ? 0 : -EIO;
-}
-
-static int expand(EVP_KDF_CTX *ctx, const struct derive *d, const uint8_t prk[PRK_BYTES],
-		  enum sender sender, struct qkd_material *material)
+static int derive_one(const struct derive *d, const uint8_t *ikm, size_t ikm_len,
+		      enum sender sender, struct qkd_material *material)
 {
 	int salt = salt_bytes(d->cipher), err;
 	uint8_t info[INFO_LEN];
 
 	make_info(d, sender, PURPOSE_KEY, info);
-	err = hkdf(ctx, EVP_KDF_HKDF_MODE_EXPAND_ONLY, prk, PRK_BYTES, info, sizeof(info),
-		   material->key, sizeof(material->key));
+	err = km_hkdf(ikm, ikm_len, NULL, 0, info, sizeof(info), material->key,
+		      sizeof(material->key));
 	if (err || !salt)
 		return err;
 	make_info(d, sender, PURPOSE_SALT, info);
-	return hkdf(ctx, EVP_KDF_HKDF_MODE_EXPAND_ONLY, prk, PRK_BYTES, info, sizeof(info),
-		    material->salt, (size_t)salt);
+	return km_hkdf(ikm, ikm_len, NULL, 0, info, sizeof(info), material->salt, (size_t)salt);
 }
 
 static int check(const struct derive *d, const uint8_t *key, size_t key_len)
@@ -127,30 +105,13 @@ static int check(const struct derive *d, const uint8_t *key, size_t key_len)
 	return 0;
 }
 
-static int derive_both(EVP_KDF_CTX *ctx, const struct derive *d, const uint8_t *key,
-		       struct qkd_material *in, struct qkd_material *out)
-{
-	uint8_t ikm[IKM_MAX], prk[PRK_BYTES];
-	size_t len = append(ikm, 0, key, QKD_KEY_BYTES);
-	int err;
-
-	if (d->combine == CONFIG_COMBINE_QKD_TLS)
-		len = append(ikm, len, d->secret, DERIVE_SECRET_BYTES);
-	err = hkdf(ctx, EVP_KDF_HKDF_MODE_EXTRACT_ONLY, ikm, len, NULL, 0, prk, sizeof(prk));
-	if (!err)
-		err = expand(ctx, d, prk, d->initiator ? SENDER_INITIATOR : SENDER_RESPONDER, out);
-	if (!err)
-		err = expand(ctx, d, prk, d->initiator ? SENDER_RESPONDER : SENDER_INITIATOR, in);
-	OPENSSL_cleanse(ikm, sizeof(ikm));
-	OPENSSL_cleanse(prk, sizeof(prk));
-	return err;
-}
-
 int derive_material(const struct derive *derive, const uint8_t *key, size_t key_len,
 		    struct qkd_material *in, struct qkd_material *out)
 {
-	EVP_KDF_CTX *ctx = NULL;
-	EVP_KDF *kdf = NULL;
+	enum sender us = derive->initiator ? SENDER_INITIATOR : SENDER_RESPONDER;
+	enum sender peer = derive->initiator ? SENDER_RESPONDER : SENDER_INITIATOR;
+	uint8_t ikm[IKM_MAX];
+	size_t len;
 	int err;
 
 	memset(in, 0, sizeof(*in));
@@ -158,22 +119,18 @@ int derive_material(const struct derive *derive, const uint8_t *key, size_t key_
 	err = check(derive, key, key_len);
 	if (err)
 		return err;
-	err = -ENOMEM;
-	kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
-	if (!kdf)
-		goto out;
-	ctx = EVP_KDF_CTX_new(kdf);
-	if (!ctx)
-		goto out;
-	err = derive_both(ctx, derive, key, in, out);
+	len = append(ikm, 0, key, QKD_KEY_BYTES);
+	if (derive->combine == CONFIG_COMBINE_QKD_TLS)
+		len = append(ikm, len, derive->secret, DERIVE_SECRET_BYTES);
+	err = derive_one(derive, ikm, len, us, out);
+	if (!err)
+		err = derive_one(derive, ikm, len, peer, in);
 	if (!err && !CRYPTO_memcmp(in->key, out->key, sizeof(in->key)))
 		err = -EIO; /* cannot be; the module would refuse it too */
 	if (err) {
 		OPENSSL_cleanse(in, sizeof(*in));
 		OPENSSL_cleanse(out, sizeof(*out));
 	}
-out:
-	EVP_KDF_CTX_free(ctx); /* wipes its copies */
-	EVP_KDF_free(kdf);
+	OPENSSL_cleanse(ikm, sizeof(ikm));
 	return err;
 }

@@ -44,7 +44,7 @@ struct derive {
  * @key: the QKD key, @key_len octets: exactly QKD_KEY_BYTES
  *
  * Return: 0; -EKEYREJECTED: a short, long or all-zero key or secret (nothing
- * fails open); -EINVAL: a parameter is out of range; -ENOMEM, -EIO: OpenSSL.
+ * fails open); -EINVAL: a parameter is out of range; -EIO: OpenSSL.
  * After an error @in and @out are all zero. Both are the caller's to wipe.
  */
 int derive_material(const struct derive *derive, const uint8_t *key, size_t key_len,

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One channel: from its configuration to a channel that stands in the backend
+ * with an agree running. Used by channels.c alone.
+ *
+ *   NEW -> row of the store known -> policies, macsec device -> ADD, or found
+ *   standing with the same tag -> STANDS
+ *
+ * What fails is tried again every CHANNEL_RETRY_MS, and shown meanwhile.
+ */
+#ifndef UNP_CHANNEL_H
+#define UNP_CHANNEL_H
+
+#include "unp/agree.h"
+#include "unp/channels.h"
+
+#define CHANNEL_RETRY_MS 5000
+
+/** Request IDs of our policies and SAs: this and the channel's id. */
+#define CHANNEL_REQID 0x51000000U
+
+enum channel_phase {
+	CHANNEL_NEW,	   /* its row is not known yet */
+	CHANNEL_DOWN,	   /* known, not in the backend */
+	CHANNEL_ATTACHING, /* the backend was asked */
+	CHANNEL_STANDS,	   /* in the backend, agree runs */
+	CHANNEL_DELETING,
+};
+
+/**
+ * struct channel_env - what all channels share
+ * @backend: NULL: lost or not open
+ * @event: event() of channels_create()
+ */
+struct channel_env {
+	struct loop *loop;
+	const struct config *config;
+	struct kx *kx;
+	struct store *store;
+	struct backend *backend;
+	void (*event)(const struct channel_event *event, void *arg);
+	void *event_arg;
+};
+
+/**
+ * struct channel
+ * @next: in order of name
+ * @refs: the list's one, and one per answer to come
+ * @config: owned if not @from_file
+ * @row_next: lowest epoch that the store has not seen
+ * @record: as it stands, or shall stand, in the backend
+ * @error: last error of attaching, "" if none
+ */
+struct channel {
+	struct channel *next;
+	unsigned int refs;
+	struct channel_env *env;
+	struct config_channel *config;
+	bool from_file;
+	bool gone; /* taken off the list */
+	const struct config_link *link;
+	struct kx_peer *peer;
+	struct pool *pool;
+	enum channel_phase phase;
+	uint64_t row_next;
+	struct qkd_channel record;
+	uint8_t digest[16];
+	uint8_t state; /* enum qkd_channel_state */
+	struct agree *agree;
+	struct loop_timer tick;
+	struct loop_timer retry;
+	struct qkd_counters counters;
+	bool counting;
+	char error[256];
+	/* who added or deletes it, told once */
+	char *spec;
+	channels_done_fn done;
+	void *done_arg;
+};
+
+/** Takes @config over if not @from_file. Return: NULL: no memory. */
+struct channel *channel_create(struct channel_env *env, struct config_channel *config,
+			       bool from_file, struct pool *pool);
+
+/** Off the list: ends its agree; the SAs stay. */
+void channel_release(struct channel *channel);
+
+void channel_hold(struct channel *channel);
+void channel_put(struct channel *channel);
+
+/** Asks the store for the row, then attaches. */
+void channel_start(struct channel *channel);
+
+/** The backend was lost. */
+void channel_detach(struct channel *channel, const char *why);
+
+/** Takes SAs and policies down, tells the peer; then channel->done. */
+int channel_delete(struct channel *channel);
+
+/** Counters from the backend, for views. */
+void channel_count(struct channel *channel);
+
+/** An event of the backend for this channel. */
+void channel_backend_event(struct channel *channel, const struct qkd_event *event);
+
+/** A Kx frame of types 32 to 35 for it. */
+int channel_frame(struct channel *channel, const struct kx_frame *frame);
+
+/** Tells the owner's event(); @text may be NULL. */
+void channel_emit(struct channel *channel, const char *type, uint64_t epoch, const char *text);
+
+/** What the operator sees. */
+void channel_fill_view(const struct channel *channel, struct channel_view *view);
+
+/* channel_record.c */
+
+/**
+ * channel_make_record - the backend's record and the digest of @channel->config
+ * @id: of the store's row
+ * Makes or checks the macsec device. Return: 0, or negative with @error.
+ */
+int channel_make_record(struct channel *channel, uint32_t id, char *error, size_t error_len);
+
+#endif

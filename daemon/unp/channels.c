@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* All channels of this node; see channels.h. */
+#include "unp/channels.h"
+#include "log.h"
+#include "unp/channel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT_MS 1000
+
+/* A link's pool tells here that it has keys again. */
+struct listener {
+	struct channels *channels;
+	const char *link;
+};
+
+/**
+ * struct channels
+ * @first: in order of name
+ * @turn: which channel asks first when keys come, so that none starves
+ * @reading_specs: the store has yet to answer
+ * @dead: destroyed while it had
+ */
+struct channels {
+	struct channel_env env;
+	struct channel *first;
+	struct pool *(*pool_of)(void *arg, const char *link);
+	void *pool_arg;
+	struct backend *backend;
+	struct listener *listeners;
+	struct loop_timer count;
+	struct kx_handler handler;
+	unsigned int turn;
+	bool reading_specs;
+	bool dead;
+};
+
+static struct channel *find(const struct channels *cs, const char *name)
+{
+	struct channel *c;
+
+	for (c = cs->first; c; c = c->next)
+		if (!strcmp(c->config->name, name))
+			return c;
+	return NULL;
+}
+
+static struct channel *find_id(const struct channels *cs, uint32_t id)
+{
+	struct channel *c;
+
+	for (c = cs->first; c; c = c->next)
+		if (c->record.id == id)
+			return c;
+	return NULL;
+}
+
+static void insert(struct channels *cs, struct channel *c)
+{
+	struct channel **link = &cs->first;
+
+	while (*link && strcmp((*link)->config->name, c->config->name) < 0)
+		link = &(*link)->next;
+	c->next = *link;
+	*link = c;
+}
+
+static void unlink_channel(struct channels *cs, const struct channel *c)
+{
+	struct channel **link = &cs->first;
+
+	while (*link && *link != c)
+		link = &(*link)->next;
+	if (*link)
+		*link = c->next;
+}
+
+static int make(struct channels *cs, struct config_channel *config, bool from_file,
+		struct channel **result)
+{
+	struct pool *pool = cs->pool_of(cs->pool_arg, config->link);
+	struct channel *c;
+
+	if (!pool)
+		return -ENOENT;
+	c = channel_create(&cs->env, config, from_file, pool);
+	if (!c)
+		return -ENOMEM;
+	if (!c->peer) {
+		c->from_file = true; /* the caller keeps @config */
+		channel_release(c);
+		return -ENOENT;
+	}
+	insert(cs, c);
+	*result = c;
+	return 0;
+}
+
+/* -------- KM links -------- */
+
+static void link_up(struct kx_peer *peer, void *arg)
+{
+	struct channels *cs = arg;
+	struct channel *c;
+
+	for (c = cs->first; c; c = c->next) {
+		if (c->peer != peer)
+			continue;
+		channel_emit(c, "link_up", QKD_EPOCH_NONE, kx_peer_name(peer));
+		if (c->agree)
+			agree_link_up(c->agree);
+	}
+}
+
+static void link_down(struct kx_peer *peer, void *arg)
+{
+	struct channels *cs = arg;
+	struct channel *c;
+
+	for (c = cs->first; c; c = c->next) {
+		if (c->peer != peer)
+			continue;
+		channel_emit(c, "link_down", QKD_EPOCH_NONE, kx_peer_name(peer));
+		if (c->agree)
+			agree_link_down(c->agree);
+	}
+}
+
+static const char *channel_of(const struct kx_frame *frame)
+{
+	switch (frame->type) {
+	case KX_EPOCH_OFFER:
+		return frame->offer.channel;
+	case KX_EPOCH_ANSWER:
+		return frame->answer.channel;
+	case KX_CHANNEL_STATE:
+		return frame->state.channel;
+	case KX_CHANNEL_GONE:
+		return frame->gone.channel;
+	default:
+		return NULL;
+	}
+}
+
+/* A peer hears nothing of channels that it has no part in. */
+static int frame_came(struct kx_peer *peer, const struct kx_frame *frame, void *arg)
+{
+	struct kx_frame gone = {.type = KX_CHANNEL_GONE};
+	struct channels *cs = arg;
+	const char *name = channel_of(frame);
+	struct channel *c = name ? find(cs, name) : NULL;
+
+	if (!name)
+		return -EPROTO;
+	if (c && c->peer == peer && c->phase != CHANNEL_DELETING)
+		return channel_frame(c, frame);
+	if (frame->type != KX_EPOCH_OFFER && frame->type != KX_CHANNEL_STATE)
+		return 0;
+	snprintf(gone.gone.channel, sizeof(gone.gone.channel), "%s", name);
+	kx_send(peer, &gone);
+	return 0;
+}
+
+/* -------- pools -------- */
+
+static void keys_ready(void *arg)
+{
+	const struct listener *listener = arg;
+	struct channels *cs = listener->channels;
+	unsigned int n = 0, i, start;
+	struct channel *c;
+
+	for (c = cs->first; c; c = c->next)
+		n++;
+	if (!n)
+		return;
+	start = cs->turn++ % n;
+	for (i = 0, c = cs->first; i < 2 * n; i++, c = c->next ? c->next : cs->first)
+		if (i >= start && i < start + n && c->agree &&
+		    !strcmp(c->config->link, listener->link))
+			agree_keys_ready(c->agree);
+}
+
+static int listen_to_pools(struct channels *cs)
+{
+	const struct config *config = cs->env.config;
+	unsigned int i;
+
+	cs->listeners = calloc(config->links_count + 1, sizeof(*cs->listeners));
+	if (!cs->listeners)
+		return -ENOMEM;
+	for (i = 0; i < config->links_count; i++) {
+		struct pool *pool = cs->pool_of(cs->pool_arg, config->links[i].name);
+		int err;
+
+		cs->listeners[i].channels = cs;
+		cs->listeners[i].link = config->links[i].name;
+		err = pool ? pool_on_ready(pool, keys_ready, &cs->listeners[i]) : -ENOENT;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* -------- the backend -------- */
+
+static void events_lost(struct channels *cs, uint32_t lost)
+{
+	struct channel *c;
+
+	log_warn("%u events of the kernel were lost: all epochs are read anew", lost);
+	for (c = cs->first; c; c = c->next)
+		if (c->agree)
+			agree_resync(c->agree);
+}
+
+static void backend_event(const struct qkd_event *event, void *arg)
+{
+	struct channels *cs = arg;
+	struct channel *c = find_id(cs, event->channel);
+
+	if (event->lost)
+		events_lost(cs, event->lost);
+	if (c)
+		channel_backend_event(c, event);
+}
+
+/* What stands goes on by itself while its keys last; we can only say so. */
+static void backend_failed(int err, const char *text, void *arg)
+{
+	struct channels *cs = arg;
+	struct channel *c;
+
+	log_err("%s", text);
+	cs->env.backend = NULL;
+	for (c = cs->first; c; c = c->next)
+		channel_detach(c, text);
+}
+
+static int open_backend(struct channels *cs, char *error, size_t error_len)
+{
+	struct backend_events events = {
+		.event = backend_event,
+		.failed = backend_failed,
+		.arg = cs,
+	};
+	enum config_backend which = cs->env.config->backend;
+	int err = -ENOENT;
+
+	if (which != CONFIG_BACKEND_NETLINK)
+		err = backend_open_device(cs->env.loop, &events, &cs->backend, error, error_len);
+	if (which == CONFIG_BACKEND_NETLINK ||
+	    (which == CONFIG_BACKEND_AUTO && (err == -ENOENT || err == -ENXIO || err == -ENODEV)))
+		err = backend_open_netlink(cs->env.loop, &events, &cs->backend, error, error_len);
+	if (!err) {
+		cs->env.backend = cs->backend;
+		log_info("SAs are installed by %s", backend_name(cs->backend));
+	}
+	return err;
+}
+
+static void count_all(void *arg)
+{
+	struct channels *cs = arg;
+	struct channel *c;
+
+	for (c = cs->first; c; c = c->next)
+		channel_count(c);
+	if (loop_timer_set(cs->env.loop, &cs->count, COUNT_MS))
+		log_err("out of memory for a timer: counters stand still");
+}
+
+/* -------- start and end -------- */
+
+int channels_create(struct loop *loop, const struct config *config, struct kx *kx,
+		    struct store *store, struct pool *(*pool_of)(void *arg, const char *link),
+		    void *arg, void (*event)(const struct channel_event *event, void *arg),
+		    struct channels **channels)
+{
+	struct channels *cs = calloc(1, sizeof(*cs));
+	int err;
+
+	if (!cs)
+		return -ENOMEM;
+	cs->env = (struct channel_env){
+		.loop = loop,
+		.config = config,
+		.kx = kx,
+		.store = store,
+		.event = event,
+		.event_arg = arg,
+	};
+	cs->pool_of = pool_of;
+	cs->pool_arg = arg;
+	cs->count.fire = count_all;
+	cs->count.arg = cs;
+	cs->handler = (struct kx_handler){
+		.type_first = KX_EPOCH_OFFER,
+		.type_last = KX_CHANNEL_GONE,
+		.up = link_up,
+		.down = link_down,
+		.frame = frame_came,
+		.arg = cs,
+	};
+	err = kx_add_handler(kx, &cs->handler);
+	if (err) {
+		free(cs);
+		return err;
+	}
+	*channels = cs;
+	return 0;
+}
+
+static void report_mistake(const char *line, void *arg)
+{
+	log_err("%s", line);
+}
+
+/* A channel that qkdctl added, from the store. */
+static void restore(struct channels *cs, const struct store_channel *row)
+{
+	struct config_channel *config = NULL;
+	struct channel *c = NULL;
+	int err;
+
+	if (find(cs, row->name)) {
+		log_warn("channel %s is in the configuration file and was also added by qkdctl: "
+			 "the file counts",
+			 row->name);
+		return;
+	}
+	err = config_channel_load(cs->env.config, row->spec, strlen(row->spec), row->name,
+				  report_mistake, NULL, &config);
+	if (err) {
+		log_err("channel %s, added by qkdctl, no longer fits the configuration: left out",
+			row->name);
+		return;
+	}
+	err = make(cs, config, false, &c);
+	if (err) {
+		log_err("channel %s: %s", row->name, strerror(-err));
+		config_channel_free(config);
+		return;
+	}
+	channel_start(c);
+}
+
+static void specs_came(void *arg, int err, const struct store_channel *rows, size_t count)
+{
+	struct channels *cs = arg;
+	size_t i;
+
+	cs->reading_specs = false;
+	if (cs->dead) {
+		free(cs);
+		return;
+	}
+	if (err) {
+		log_err("channels added by qkdctl cannot be read from the store: %s",
+			strerror(-err));
+		return;
+	}
+	for (i = 0; i < count; i++)
+		if (rows[i].spec)
+			restore(cs, &rows[i]);
+}
+
+int channels_start(struct channels *cs, char *error, size_t error_len)
+{
+	const struct config *config = cs->env.config;
+	struct channel *c;
+	unsigned int i;
+	int err;
+
+	err = open_backend(cs, error, error_len);
+	if (err)
+		return err;
+	snprintf(error, error_len, "the channels cannot be started");
+	for (i = 0; i < config->channels_count; i++) {
+		err = make(cs, &config->channels[i], true, &c);
+		if (err)
+			return err;
+	}
+	err = listen_to_pools(cs);
+	if (!err)
+		err = store_channel_specs(cs->env.store, specs_came, cs);
+	cs->reading_specs = !err;
+	if (!err)
+		err = loop_timer_set(cs->env.loop, &cs->count, COUNT_MS);
+	for (c = cs->first; c && !err; c = c->next)
+		channel_start(c);
+	return err;
+}
+
+void channels_destroy(struct channels *cs)
+{
+	struct channel *c, *next;
+
+	if (!cs)
+		return;
+	cs->env.event = NULL;
+	for (c = cs->first; c; c = next) {
+		next = c->next;
+		channel_release(c);
+	}
+	loop_timer_cancel(cs->env.loop, &cs->count);
+	backend_close(cs->backend);
+	free(cs->listeners);
+	cs->dead = true;
+	if (!cs->reading_specs)
+		free(cs);
+}
+
+/* -------- for manage/ -------- */
+
+const struct backend *channels_backend(const struct channels *cs)
+{
+	return cs->backend;
+}
+
+void channels_visit(struct channels *cs, void (*visit)(const struct channel_view *view, void *arg),
+		    void *arg)
+{
+	struct channel_view view;
+	struct channel *c;
+
+	for (c = cs->first; c; c = c->next) {
+		channel_fill_view(c, &view);
+		visit(&view, arg);
+	}
+}
+
+bool channels_view(struct channels *cs, const char *name, struct channel_view *view)
+{
+	const struct channel *c = find(cs, name);
+
+	if (c)
+		channel_fill_view(c, view);
+	return c != NULL;
+}
+
+int channels_add(struct channels *cs, struct config_channel *config, const char *spec,
+		 channels_done_fn done, void *arg)
+{
+	struct channel *c = NULL;
+	int err = find(cs, config->name) ? -EEXIST : make(cs, config, false, &c);
+
+	if (err) {
+		config_channel_free(config);
+		return err;
+	}
+	c->spec = strdup(spec);
+	c->done = done;
+	c->done_arg = arg;
+	channel_start(c);
+	return 0;
+}
+
+int channels_delete(struct channels *cs, const char *name, channels_done_fn done, void *arg)
+{
+	struct channel *c = find(cs, name);
+
+	if (!c)
+		return -ENOENT;
+	if (c->done)
+		return -EBUSY; /* it is being added */
+	unlink_channel(cs, c);
+	c->done = done;
+	c->done_arg = arg;
+	return channel_delete(c);
+}
+
+/* -------- rollover -------- */
+
+struct rollover {
+	channels_done_fn done;
+	void *arg;
+};
+
+static void rolled_over(void *arg, int err, const void *record)
+{
+	struct rollover *call = arg;
+	const struct qkd_rollover *r = record;
+	char text[96] = "";
+
+	if (!err)
+		err = r->status;
+	if (err == -EAGAIN)
+		snprintf(text, sizeof(text), "no epoch is ready that the peer holds too");
+	else if (err)
+		snprintf(text, sizeof(text), "%s", strerror(-err));
+	else
+		snprintf(text, sizeof(text), "epoch %llu is in use", (unsigned long long)r->epoch);
+	call->done(call->arg, err, text);
+	free(call);
+}
+
+int channels_rollover(struct channels *cs, const char *name, channels_done_fn done, void *arg)
+{
+	const struct channel *c = find(cs, name);
+	struct qkd_rollover record = {.channel = c ? c->record.id : 0};
+	struct rollover *call;
+	int err;
+
+	if (!c)
+		return -ENOENT;
+	if (c->phase != CHANNEL_STANDS || !cs->env.backend)
+		return -EAGAIN;
+	call = malloc(sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	call->done = done;
+	call->arg = arg;
+	err = backend_submit(cs->env.backend, QKD_CMD_ROLLOVER, &record, rolled_over, call);
+	if (err)
+		free(call);
+	return err;
+}
+
+int channels_epochs(struct channels *cs, const char *name, backend_list_fn done, void *arg)
+{
+	const struct channel *c = find(cs, name);
+
+	if (!c)
+		return -ENOENT;
+	if (c->phase != CHANNEL_STANDS || !cs->env.backend) {
+		done(arg, 0, NULL, 0); /* it has none */
+		return 0;
+	}
+	return backend_list_epochs(cs->env.backend, c->record.id, done, arg);
+}
