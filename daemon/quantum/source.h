@@ -39,12 +39,23 @@ typedef void (*source_keys_fn)(void *arg, int err, const struct km_key *keys, si
 
 int source_create(struct loop *loop, const struct config_link *link, struct source **source,
 		  char *error, size_t error_len);
+
+/** Calls under way are answered with -ECANCELED before it returns. */
 void source_destroy(struct source *source);
 
-/** ETSI 014 enc_keys: up to @count new keys of 256 bits. One call at a time: -EBUSY. */
+/**
+ * source_get_keys - ETSI 014 enc_keys: up to @count new keys of 256 bits
+ *
+ * At most source_status.max_per_request come. One call at a time: -EBUSY.
+ */
 int source_get_keys(struct source *source, size_t count, source_keys_fn done, void *arg);
 
-/** ETSI 014 dec_keys: the peer's keys by ID; all or -ENOENT. Calls are queued. */
+/**
+ * source_get_keys_by_id - ETSI 014 dec_keys: the peer's keys by ID
+ *
+ * All, in the order of @ids, or an error. Calls are queued, at most 64:
+ * -EAGAIN. -E2BIG: more than source_status.max_per_request.
+ */
 int source_get_keys_by_id(struct source *source, const struct km_key_id *ids, size_t count,
 			  source_keys_fn done, void *arg);
 
