@@ -136,8 +136,9 @@ static void check_node(struct config *config, const struct config_node *root,
 	config_check_name(config->node, root, "node", reports);
 	if (!config_default_text(&config->state_directory, DEFAULT_STATE, reports))
 		return;
-	config_check_path(config->state_directory, root, "state_directory",
-			  "give the folder of the key store, or remove the field", reports);
+	if (!config_check_path(config->state_directory, root, "state_directory",
+			       "give the folder of the key store, or remove the field", reports))
+		return;
 	snprintf(path, sizeof(path), "%s/master.key", config->state_directory);
 	if (!config_default_text(&config->master_key, path, reports))
 		return;
@@ -340,10 +341,12 @@ static void check_times(struct config_channel *channel, const struct config_node
 			struct config_reports *reports)
 {
 	bool macsec = channel->kind == QKD_KIND_MACSEC;
+	bool good;
 
 	if (!config_node_get(node, "rollover_ms"))
 		channel->rollover_ms = DEFAULT_ROLLOVER_MS;
-	config_check_range(channel->rollover_ms, 100, 86400000, "ms", node, "rollover_ms", reports);
+	good = config_check_range(channel->rollover_ms, 100, 86400000, "ms", node, "rollover_ms",
+				  reports);
 	if (!config_node_get(node, "grace_ms")) {
 		channel->grace_ms = DEFAULT_GRACE_MS;
 		if (macsec && channel->grace_ms > channel->rollover_ms / 2)
@@ -352,7 +355,7 @@ static void check_times(struct config_channel *channel, const struct config_node
 			channel->grace_ms = 100;
 	}
 	if (config_check_range(channel->grace_ms, 100, 60000, "ms", node, "grace_ms", reports) &&
-	    macsec && channel->grace_ms >= channel->rollover_ms)
+	    good && macsec && channel->grace_ms >= channel->rollover_ms)
 		config_report(reports, node, "grace_ms",
 			      "%" PRIu32 " ms must be below rollover_ms (%" PRIu32
 			      ") for kind macsec, which has only four association numbers",

@@ -82,7 +82,11 @@ static void suggest_masked(const struct config_node *entry, const char *text,
 		      config_quote(text, quoted), address, net->prefix);
 }
 
-/* Return: families seen, bit 0 IPv4, bit 1 IPv6. */
+#define FAMILY_IPV4    1U
+#define FAMILY_IPV6    2U
+#define FAMILY_UNKNOWN 4U
+
+/* Return: FAMILY_*, of all entries. */
 static unsigned int check_nets(char **nets, unsigned int count, const struct config_node *list,
 			       struct config_reports *reports)
 {
@@ -98,10 +102,10 @@ static unsigned int check_nets(char **nets, unsigned int count, const struct con
 				      "%s is no network; write ADDRESS/PREFIX, such as 10.1.0.0/16 "
 				      "or 2001:db8:1::/48",
 				      config_quote(nets[i], quoted));
-			families |= 3; /* unknown: no report about a missing match */
+			families |= FAMILY_UNKNOWN;
 			continue;
 		}
-		families |= net.address.family == AF_INET ? 1 : 2;
+		families |= net.address.family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
 		if (config_net_mask(&net))
 			suggest_masked(entry, nets[i], &net, reports);
 	}
@@ -125,8 +129,7 @@ static void check_tunnel_nets(const struct config_esp *esp, const struct config_
 			   config_node_get(node, "local_nets"), reports);
 	remote = check_nets(esp->remote_nets, esp->remote_nets_count,
 			    config_node_get(node, "remote_nets"), reports);
-	if (esp->local_nets_count && esp->remote_nets_count && local != remote &&
-	    (local | remote) == 3 && (local != 3 || remote != 3))
+	if (local && remote && local != remote && !((local | remote) & FAMILY_UNKNOWN))
 		config_report(reports, node, "remote_nets",
 			      "local_nets and remote_nets must both have IPv4 networks or both "
 			      "IPv6 networks (or both of each); one has nothing to reach");
