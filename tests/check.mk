@@ -8,7 +8,7 @@ KERNELS      := 6.1 6.12
 
 PROVE = CMOCKA_MESSAGE_OUTPUT=TAP HARNESS_RULESFILE=tests/rules.yml \
 	BUILD=$(abspath $(BUILD)) FUZZ_SECONDS=$(FUZZ_SECONDS) \
-	prove -j$(JOBS) --timer
+	prove -j$(JOBS) --timer --exec tests/limit
 VARIANT = +@$(MAKE) --no-print-directory -s -j$(JOBS) CI=1
 
 TEST_UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
