@@ -2,7 +2,8 @@
 /*
  * HTTP/1.1 over streams, parsed by llhttp, for the REST interfaces (ETSI GS
  * QKD 014 and others). Strict: no Transfer-Encoding, one Host, one
- * Content-Length, headers up to 8 KiB, bodies up to the limit given.
+ * Content-Length, headers up to 8 KiB, bodies up to the limit given. Answers of
+ * a server may be chunked: real key management entities send such ones.
  */
 #ifndef LOOP_HTTP_H
 #define LOOP_HTTP_H
@@ -22,6 +23,12 @@ struct http_client;
 int http_client_create(struct loop *loop, struct tls_context *tls, const char *host, uint16_t port,
 		       const char *expect, size_t max_body, unsigned int timeout_ms,
 		       struct http_client **client);
+
+/**
+ * http_client_destroy - closes the connection and drops what is queued
+ *
+ * No request's done is called after this. It may be called from within one.
+ */
 void http_client_destroy(struct http_client *client);
 
 /**
@@ -41,6 +48,8 @@ typedef void (*http_answer_fn)(void *arg, int status, const uint8_t *body, size_
  *
  * A request is sent once: after a lost connection it fails with -ECONNRESET
  * and is not repeated, because its keys may have been delivered.
+ * @done is called once, never from within this call.
+ * Return: 0, -EINVAL (@method, @path), -ENOBUFS (1024 wait already), -ENOMEM.
  */
 int http_client_request(struct http_client *client, const char *method, const char *path,
 			const void *body, size_t len, http_answer_fn done, void *arg);
@@ -55,7 +64,7 @@ struct http_exchange;
  * @method: "GET", "POST", ...
  * @path: decoded path without the query
  * @query: raw query, "" if none
- * @peer: the stream, for the caller's certificate
+ * @peer: the stream, for the caller's certificate; NULL once the caller has gone
  */
 struct http_request {
 	const char *method;
@@ -72,7 +81,12 @@ typedef void (*http_handler_fn)(struct http_exchange *exchange, const struct htt
 int http_server_create(struct loop *loop, struct tls_context *tls, const char *address,
 		       uint16_t port, unsigned int max_connections, size_t max_body,
 		       http_handler_fn handler, void *arg, struct http_server **server);
+
+/** Closes all connections; not from within the handler. Exchanges that are not ended yet still must be. */
 void http_server_destroy(struct http_server *server);
+
+/** The port it listens on: of use if 0, "any", was asked for. */
+uint16_t http_server_port(const struct http_server *server);
 
 /**
  * http_respond - answers, now or later; ends the exchange

@@ -25,6 +25,7 @@ struct loop_task {
 };
 
 void loop_defer(struct loop *loop, struct loop_task *task);
+void loop_undefer(struct loop *loop, struct loop_task *task);
 
 /**
  * struct loop_guest - what must not outlive the loop: streams, listeners

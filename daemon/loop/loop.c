@@ -35,6 +35,20 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 	loop->task_last = &task->next;
 }
 
+void loop_undefer(struct loop *loop, struct loop_task *task)
+{
+	struct loop_task **link = &loop->task_first;
+
+	if (!task->queued)
+		return;
+	while (*link != task)
+		link = &(*link)->next;
+	*link = task->next;
+	if (!*link)
+		loop->task_last = link;
+	task->queued = false;
+}
+
 void loop_guest_add(struct loop *loop, struct loop_guest *guest)
 {
 	guest->next = loop->guests;
