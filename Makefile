@@ -32,7 +32,7 @@ else ifeq ($(SANITIZE),fuzzer)
 O        := $(BUILD)/fuzz
 CC       := clang-14
 CFLAGS   := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS)) -O1 $(SANFLAGS) \
-	    -fsanitize=fuzzer-no-link
+	    -fsanitize=fuzzer-no-link -Wno-error -Wno-format-nonliteral
 LDFLAGS  += $(SANFLAGS)
 else
 O        := $(BUILD)/asan
