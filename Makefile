@@ -190,9 +190,9 @@ install: install-programs install-services install-dkms
 install-programs: user man
 	install -D -m 755 $(BUILD)/qkdkeyd $(DESTDIR)$(PREFIX)/sbin/qkdkeyd
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/qkdctl $(BUILD)/qkdsim
-	$(foreach m,$(MAN),install -D -m 644 $(m) \
-		$(SHAREDIR)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m))
-	)
+	for m in $(notdir $(MAN)); do \
+		install -D -m 644 -t $(SHAREDIR)/man/man$${m##*.} $(BUILD)/man/$$m || exit; \
+	done
 	$(if $(COMPLETION),install -D -m 644 $(COMPLETION) \
 		$(SHAREDIR)/bash-completion/completions/qkdctl)
 install-services:

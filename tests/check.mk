@@ -9,7 +9,9 @@ KERNELS      := 6.1 6.12
 PROVE = CMOCKA_MESSAGE_OUTPUT=TAP HARNESS_RULESFILE=tests/rules.yml \
 	BUILD=$(abspath $(BUILD)) FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	prove -j$(JOBS) --timer --exec tests/limit
-VARIANT = +@$(MAKE) --no-print-directory -s -j$(JOBS) CI=1
+SUBMAKE = $(MAKE) --no-print-directory -s CI=1 \
+	  $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+VARIANT = +@$(SUBMAKE)
 
 TEST_UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 TEST_ASAN      := $(TEST_UNIT:$(BUILD)/%=$(BUILD)/asan/%)
@@ -27,8 +29,7 @@ build-lint: build-kmod
 build-fuzz:
 	$(VARIANT) SANITIZE=fuzzer fuzzers
 build-kmod:
-	$(foreach k,$(KERNELS),$(VARIANT) kmod KERNEL=$(k)
-	)
+	+@for k in $(KERNELS); do $(SUBMAKE) kmod KERNEL=$$k || exit; done
 build-vm: build-kmod
 	$(VARIANT) user helpers
 build-scenarios: build-vm
@@ -37,8 +38,7 @@ build-scenarios: build-vm
 PARTS := unit asan lint fuzz vm scenarios
 # In turn, also under make -j: two makes in one build directory would collide.
 build-all:
-	$(foreach p,$(PARTS),$(VARIANT) build-$(p)
-	)
+	+@for p in $(PARTS); do $(SUBMAKE) build-$$p || exit; done
 
 #: make check               all tests; parts: check-unit check-asan check-lint
 #:                          check-fuzz check-vm check-scenarios
