@@ -41,8 +41,8 @@ LDFLAGS  += $(SANFLAGS)
 endif
 
 # Pure logic that the module and the netlink backend share.
-SHARED   := kmod/spi.c kmod/epochs.c
-LIB_SRC  := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c)) \
+SHARED   := kmod/spi.c kmod/epochs.c kmod/record.c
+LIB_SRC  := $(filter-out daemon/main.c,$(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c)) \
 	    $(wildcard $(SHARED))
 LLHTTP   := /usr/share/llhttp/llhttp.c /usr/share/llhttp/api.c \
 	    /usr/share/llhttp/http.c

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The steps of an epoch's life by netlink: ESP and MACsec behind one set of
+ * functions, as in the module (kmod/backend.h).
+ */
+#ifndef UNP_NETLINK_INSTALL_H
+#define UNP_NETLINK_INSTALL_H
+
+#include "unp/netlink/macsec.h"
+#include "unp/netlink/xfrm.h"
+
+/** The kernel's interfaces; @macsec is NULL if the driver is not there. */
+struct netlink_kernel {
+	struct netlink *xfrm;
+	struct netlink_macsec *macsec;
+};
+
+/**
+ * struct netlink_sa - both SAs of one epoch
+ * @out: ESP: the outbound key until it is inserted, in locked memory; else NULL
+ */
+struct netlink_sa {
+	uint64_t epoch;
+	uint8_t key_id[QKD_KEY_ID_BYTES];
+	uint8_t an;
+	uint32_t spi_in;
+	uint32_t spi_out;
+	struct qkd_material *out;
+};
+
+/**
+ * struct netlink_stale - SAs of the channel that an earlier process left
+ * @esp: array of @count, or NULL
+ * @macsec: association numbers
+ * @rxsc_made: the receive channel is this process's
+ */
+struct netlink_stale {
+	struct netlink_xfrm_found *esp;
+	size_t count;
+	struct netlink_macsec_found macsec;
+	bool rxsc_made;
+};
+
+/** -EOPNOTSUPP: the kernel has not got the interface. @stale gets what stands already. */
+int netlink_install_open(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			 struct netlink_stale *stale);
+
+/** Inbound SA stands after this. Fills @sa's SPIs or number and @sa->out. */
+int netlink_install_put(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			struct netlink_stale *stale, const struct qkd_key *key,
+			struct netlink_sa *sa);
+int netlink_install_activate(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			     struct netlink_sa *sa);
+void netlink_install_remove_in(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			       const struct netlink_sa *sa);
+void netlink_install_remove_out(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+				struct netlink_sa *sa);
+
+/** Packets and octets, where the kernel counts them per SA. */
+void netlink_install_report(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			    const struct netlink_sa *sa, struct qkd_epoch *record);
+
+/** Removes what an earlier process left in that direction. */
+void netlink_install_remove_stale(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+				  struct netlink_stale *stale, bool out);
+
+/** The channel goes: what is left of it besides its epochs. */
+void netlink_install_close(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			   struct netlink_stale *stale);
+
+/** Whether SAs of an earlier process stand in that direction. */
+bool netlink_install_has_stale(const struct netlink_stale *stale, bool out);
+
+/** Wipes and frees. */
+void netlink_sa_free(struct netlink_sa *sa);
+
+#endif

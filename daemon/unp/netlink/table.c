@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The channels of the netlink backend; see table.h. */
+#include "unp/netlink/table.h"
+#include "epochs.h"
+#include "log.h"
+#include "record.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NEVER UINT64_MAX
+
+/**
+ * struct entry - one channel
+ * @config: as added
+ * @stale_in_at: when the inbound SAs of an earlier process go
+ * @stale_out_at: when its outbound ones go
+ */
+struct entry {
+	struct entry *next;
+	struct netlink_table *table;
+	struct qkd_channel config;
+	struct qkd_epochs epochs;
+	struct qkd_epoch_slot *slot;
+	struct qkd_counters counters;
+	struct loop_timer timer;
+	struct netlink_stale stale;
+	uint64_t stale_in_at;
+	uint64_t stale_out_at;
+};
+
+struct netlink_table {
+	struct loop *loop;
+	struct netlink_kernel *kernel;
+	void (*event)(const struct qkd_event *event, void *arg);
+	void *arg;
+	struct entry *first; /* in order of id */
+	uint32_t count;
+};
+
+static struct entry *find(const struct netlink_table *t, uint32_t id)
+{
+	struct entry *e;
+
+	for (e = t->first; e; e = e->next)
+		if (e->config.id == id)
+			return e;
+	return NULL;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Not the loop's: one turn of the loop may install many epochs. */
+static uint64_t now_ms(void)
+{
+	return clock_ns(CLOCK_BOOTTIME) / 1000000;
+}
+
+static void emit(struct entry *e, enum qkd_event_type type, uint64_t epoch, uint64_t value, int err)
+{
+	struct qkd_event event = {
+		.time_ns = clock_ns(CLOCK_REALTIME),
+		.channel = e->config.id,
+		.type = (uint16_t)type,
+		.epoch = epoch,
+		.value = value,
+		.error = err,
+	};
+
+	e->table->event(&event, e->table->arg);
+}
+
+/* -------- what is due -------- */
+
+static int carry_out(struct entry *e, const struct qkd_action *action)
+{
+	struct netlink_kernel *k = e->table->kernel;
+	struct netlink_sa *sa = action->slot ? action->slot->sa : NULL;
+
+	switch (action->type) {
+	case QKD_ACTION_ACTIVATE:
+		return netlink_install_activate(k, &e->config, sa);
+	case QKD_ACTION_REMOVE_IN:
+		netlink_install_remove_in(k, &e->config, sa);
+		break;
+	case QKD_ACTION_REMOVE_OUT:
+	case QKD_ACTION_BLOCK:
+		if (sa)
+			netlink_install_remove_out(k, &e->config, sa);
+		break;
+	case QKD_ACTION_FORGET:
+		netlink_sa_free(sa);
+		break;
+	case QKD_ACTION_EXHAUSTED:
+		break;
+	}
+	return 0;
+}
+
+static void report_switch(struct entry *e, uint64_t epoch)
+{
+	uint32_t ready = qkd_epochs_ready(&e->epochs);
+
+	/* The first activation is no rollover. */
+	if (e->counters.last_rollover_ns)
+		e->counters.rollovers++;
+	e->counters.last_rollover_ns = clock_ns(CLOCK_REALTIME);
+	if (netlink_install_has_stale(&e->stale, true))
+		e->stale_out_at = earlier(e->stale_out_at, now_ms() + e->config.grace_ms);
+	emit(e, QKD_EVENT_ACTIVATED, epoch, 0, 0);
+	if (ready < e->config.lookahead)
+		emit(e, QKD_EVENT_LOW, QKD_EPOCH_NONE, ready, 0);
+}
+
+static void report(struct entry *e, const struct qkd_action *action, int err)
+{
+	switch (action->type) {
+	case QKD_ACTION_ACTIVATE:
+		if (!err) {
+			report_switch(e, action->epoch);
+			break;
+		}
+		e->counters.failed++;
+		emit(e, QKD_EVENT_FAILED, action->epoch, 0, err);
+		break;
+	case QKD_ACTION_FORGET:
+		e->counters.retired++;
+		emit(e, QKD_EVENT_RETIRED, action->epoch, 0, 0);
+		break;
+	case QKD_ACTION_EXHAUSTED:
+		e->counters.exhausted++;
+		emit(e, QKD_EVENT_EXHAUSTED, QKD_EPOCH_NONE, 0, 0);
+		break;
+	case QKD_ACTION_BLOCK:
+		e->counters.blocked++;
+		emit(e, QKD_EVENT_BLOCKED, action->epoch, 0, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+static void remove_stale(struct entry *e, uint64_t now)
+{
+	struct netlink_kernel *k = e->table->kernel;
+
+	/* Blocked means that nothing is sent, by no SA of whatever age. */
+	if (e->epochs.state == QKD_CHANNEL_BLOCKED && netlink_install_has_stale(&e->stale, true))
+		e->stale_out_at = now;
+	if (now >= e->stale_out_at) {
+		netlink_install_remove_stale(k, &e->config, &e->stale, true);
+		e->stale_out_at = NEVER;
+	}
+	if (now >= e->stale_in_at) {
+		netlink_install_remove_stale(k, &e->config, &e->stale, false);
+		e->stale_in_at = NEVER;
+	}
+}
+
+static void set_timer(struct entry *e)
+{
+	uint64_t at = earlier(e->stale_in_at, e->stale_out_at), now = now_ms();
+
+	at = earlier(at, qkd_epochs_deadline(&e->epochs));
+	if (at == NEVER)
+		loop_timer_cancel(e->table->loop, &e->timer);
+	else if (loop_timer_set(e->table->loop, &e->timer, at > now ? at - now : 0))
+		log_err("channel %.31s: out of memory for a timer: no rollover", e->config.name);
+}
+
+static void run(struct entry *e)
+{
+	struct qkd_action action;
+	int err;
+
+	while (qkd_epochs_next(&e->epochs, now_ms(), &action)) {
+		err = carry_out(e, &action);
+		qkd_epochs_done(&e->epochs, now_ms(), &action, err);
+		report(e, &action, err);
+	}
+	remove_stale(e, now_ms());
+	set_timer(e);
+}
+
+static void timer_fired(void *arg)
+{
+	run(arg);
+}
+
+/* -------- channels -------- */
+
+static void insert(struct netlink_table *t, struct entry *e)
+{
+	struct entry **link = &t->first;
+
+	while (*link && (*link)->config.id < e->config.id)
+		link = &(*link)->next;
+	e->next = *link;
+	*link = e;
+	t->count++;
+}
+
+static void release(struct entry *e)
+{
+	struct netlink_table *t = e->table;
+	struct entry **link = &t->first;
+	uint32_t i;
+
+	while (*link && *link != e)
+		link = &(*link)->next;
+	if (*link) {
+		*link = e->next;
+		t->count--;
+	}
+	loop_timer_cancel(t->loop, &e->timer);
+	for (i = 0; i < e->epochs.count; i++)
+		netlink_sa_free(e->slot[i].sa);
+	free(e->stale.esp);
+	free(e->slot);
+	free(e);
+}
+
+static struct entry *make(struct netlink_table *t, const struct qkd_channel *r)
+{
+	struct qkd_epochs_config config = {
+		.lookahead = r->lookahead,
+		.rollover_ms = r->rollover_ms,
+		.grace_ms = r->grace_ms,
+		.hard_ms = r->hard_ms,
+		.on_exhausted = r->on_exhausted,
+		.an_count = r->kind == QKD_KIND_MACSEC ? QKD_MACSEC_ANS : 0,
+	};
+	uint32_t capacity = qkd_epochs_capacity(&config);
+	struct entry *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->slot = calloc(capacity, sizeof(*e->slot));
+	if (!e->slot) {
+		free(e);
+		return NULL;
+	}
+	e->table = t;
+	e->config = *r;
+	e->counters.channel = r->id;
+	e->timer.fire = timer_fired;
+	e->timer.arg = e;
+	e->stale_in_at = NEVER;
+	e->stale_out_at = NEVER;
+	qkd_epochs_init(&e->epochs, &config, e->slot, capacity, r->first_epoch);
+	return e;
+}
+
+/*
+ * What an earlier process left goes on until new SAs are in use, but not
+ * longer than that process would have kept it without new keys.
+ */
+static void take_over(struct entry *e)
+{
+	const struct qkd_channel *c = &e->config;
+
+	if (!netlink_install_has_stale(&e->stale, true) &&
+	    !netlink_install_has_stale(&e->stale, false))
+		return;
+	log_info("channel %.31s: SAs of an earlier qkdkeyd stand; they go once new ones are in use",
+		 c->name);
+	if (c->on_exhausted == QKD_EXHAUSTED_BLOCK)
+		e->stale_out_at = now_ms() + c->rollover_ms;
+	else if (c->hard_ms)
+		e->stale_out_at = now_ms() + c->rollover_ms + c->hard_ms;
+	set_timer(e);
+}
+
+static int add(struct netlink_table *t, const struct qkd_channel *r)
+{
+	struct entry *e;
+	int err = qkd_record_check_channel_add(r);
+
+	if (err)
+		return err;
+	if (find(t, r->id))
+		return -EEXIST;
+	if (t->count >= QKD_MAX_CHANNELS)
+		return -ENOSPC;
+	e = make(t, r);
+	if (!e)
+		return -ENOMEM;
+	err = netlink_install_open(t->kernel, r, &e->stale);
+	if (err) {
+		release(e);
+		return err;
+	}
+	insert(t, e);
+	take_over(e);
+	emit(e, QKD_EVENT_ADDED, QKD_EPOCH_NONE, 0, 0);
+	return 0;
+}
+
+static int delete (struct netlink_table *t, const struct qkd_channel *r)
+{
+	struct entry *e = find(t, r->id);
+	uint32_t i;
+
+	if (!e)
+		return -ENOENT;
+	for (i = 0; i < e->epochs.count; i++) {
+		struct qkd_epoch_slot *s = &e->slot[i];
+
+		if (s->out != QKD_SA_NONE)
+			netlink_install_remove_out(t->kernel, &e->config, s->sa);
+		if (s->in != QKD_SA_NONE)
+			netlink_install_remove_in(t->kernel, &e->config, s->sa);
+	}
+	netlink_install_close(t->kernel, &e->config, &e->stale);
+	emit(e, QKD_EVENT_DELETED, QKD_EPOCH_NONE, 0, 0);
+	release(e);
+	return 0;
+}
+
+/* -------- epochs -------- */
+
+static int spent_status(int err)
+{
+	switch (err) {
+	case -EEXIST:
+	case -ENODEV:
+	case -ENOMEM:
+		return err;
+	default:
+		return -EIO;
+	}
+}
+
+static int install(struct entry *e, const struct qkd_key *key)
+{
+	struct netlink_sa *sa = calloc(1, sizeof(*sa));
+	int err = -ENOMEM;
+
+	if (!sa)
+		return err;
+	err = netlink_install_put(e->table->kernel, &e->config, &e->stale, key, sa);
+	if (err) {
+		netlink_sa_free(sa);
+		return err;
+	}
+	qkd_epochs_put(&e->epochs, key->epoch, sa);
+	return 0;
+}
+
+static int put_key(struct entry *e, const struct qkd_key *key)
+{
+	int err = qkd_record_check_key(key);
+
+	if (!err)
+		err = qkd_record_check_salt(key, e->config.cipher);
+	if (!err)
+		err = qkd_epochs_may_put(&e->epochs, key->epoch);
+	if (err)
+		return err;
+	err = install(e, key);
+	if (err) {
+		qkd_epochs_spend(&e->epochs, key->epoch);
+		e->counters.failed++;
+		emit(e, QKD_EVENT_FAILED, key->epoch, 0, err);
+		return spent_status(err);
+	}
+	e->counters.installed++;
+	emit(e, QKD_EVENT_INSTALLED, key->epoch, 0, 0);
+	run(e);
+	return 0;
+}
+
+static int watermark(struct entry *e, const struct qkd_watermark *r)
+{
+	uint64_t before = e->epochs.peer_out;
+	int err = qkd_record_check_watermark(r);
+
+	if (!err)
+		err = qkd_epochs_watermark(&e->epochs, now_ms(), r->first, r->last, r->peer_out,
+					   r->flags & QKD_WATERMARK_NONE);
+	if (err)
+		return err;
+	if (r->peer_out != QKD_EPOCH_NONE && r->peer_out != before)
+		emit(e, QKD_EVENT_PEER_MOVED, r->peer_out, 0, 0);
+	/* The peer encrypts with an epoch that this process installed. */
+	if (r->peer_out != QKD_EPOCH_NONE && r->peer_out >= e->config.first_epoch &&
+	    netlink_install_has_stale(&e->stale, false) && e->stale_in_at == NEVER)
+		e->stale_in_at = now_ms() + e->config.grace_ms;
+	run(e);
+	return 0;
+}
+
+static int force(struct entry *e, struct qkd_rollover *r)
+{
+	uint64_t before = e->epochs.out;
+	int err = qkd_record_check_rollover(r);
+
+	if (!err)
+		err = qkd_epochs_force(&e->epochs);
+	if (err)
+		return err;
+	run(e);
+	if (e->epochs.out == before)
+		return -EAGAIN;
+	r->epoch = e->epochs.out;
+	return 0;
+}
+
+static int retire(struct entry *e, const struct qkd_retire *r)
+{
+	int err = qkd_record_check_retire(r);
+
+	if (!err)
+		err = qkd_epochs_retire(&e->epochs, now_ms(), r->epoch);
+	if (!err)
+		run(e);
+	return err;
+}
+
+static int count(struct entry *e, struct qkd_counters *r)
+{
+	const struct qkd_epochs *epochs = &e->epochs;
+	int err = qkd_record_check_counters(r);
+
+	if (err)
+		return err;
+	*r = e->counters;
+	r->out_epoch = epochs->out;
+	r->in_first = QKD_EPOCH_NONE;
+	r->in_last = QKD_EPOCH_NONE;
+	qkd_epochs_inbound(epochs, (u64 *)&r->in_first, (u64 *)&r->in_last);
+	r->peer_first = epochs->peer_first;
+	r->peer_last = epochs->peer_last;
+	r->ready = qkd_epochs_ready(epochs);
+	return 0;
+}
+
+/* -------- commands -------- */
+
+static int run_on_epochs(struct netlink_table *t, uint32_t cmd, void *record, uint32_t channel)
+{
+	struct entry *e = find(t, channel);
+
+	if (!e)
+		return -ENOENT;
+	switch (cmd) {
+	case QKD_CMD_KEY_PUT:
+		return put_key(e, record);
+	case QKD_CMD_WATERMARK:
+		return watermark(e, record);
+	case QKD_CMD_ROLLOVER:
+		return force(e, record);
+	case QKD_CMD_RETIRE:
+		return retire(e, record);
+	case QKD_CMD_COUNTERS:
+		return count(e, record);
+	default:
+		return -ENOTTY;
+	}
+}
+
+void netlink_table_run(struct netlink_table *t, uint32_t cmd, void *record)
+{
+	/* Every record begins with its status; the channel follows. */
+	struct {
+		int32_t status;
+		uint32_t channel;
+	} head;
+	struct qkd_key *key = record;
+
+	memcpy(&head, record, sizeof(head));
+	if (cmd == QKD_CMD_CHANNEL_ADD)
+		head.status = add(t, record);
+	else if (cmd == QKD_CMD_CHANNEL_DELETE)
+		head.status = delete (t, record);
+	else
+		head.status = run_on_epochs(t, cmd, record, head.channel);
+	if (cmd == QKD_CMD_KEY_PUT)
+		OPENSSL_cleanse(key->key_id, sizeof(*key) - offsetof(struct qkd_key, key_id));
+	memcpy(record, &head.status, sizeof(head.status));
+}
+
+int netlink_table_channels(struct netlink_table *t, struct qkd_channel **channels, size_t *n)
+{
+	struct qkd_channel *list = calloc(t->count + 1, sizeof(*list)), *r = list;
+	const struct entry *e;
+
+	if (!list)
+		return -ENOMEM;
+	for (e = t->first; e; e = e->next, r++) {
+		*r = e->config;
+		r->state = e->epochs.state;
+		r->first_epoch = e->epochs.next;
+	}
+	*channels = list;
+	*n = t->count;
+	return 0;
+}
+
+int netlink_table_epochs(struct netlink_table *t, uint32_t channel, struct qkd_epoch **epochs,
+			 size_t *n)
+{
+	const struct entry *e = find(t, channel);
+	struct qkd_epoch *list;
+	uint32_t i;
+
+	if (!e)
+		return -ENOENT;
+	list = calloc(e->epochs.count + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	for (i = 0; i < e->epochs.count; i++) {
+		const struct qkd_epoch_slot *s = &e->slot[i];
+
+		list[i].channel = channel;
+		list[i].epoch = s->epoch;
+		list[i].in = s->in;
+		list[i].out = s->out;
+		netlink_install_report(t->kernel, &e->config, s->sa, &list[i]);
+	}
+	*epochs = list;
+	*n = e->epochs.count;
+	return 0;
+}
+
+/* -------- life -------- */
+
+int netlink_table_create(struct loop *loop, struct netlink_kernel *kernel,
+			 void (*event)(const struct qkd_event *event, void *arg), void *arg,
+			 struct netlink_table **table)
+{
+	struct netlink_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->loop = loop;
+	t->kernel = kernel;
+	t->event = event;
+	t->arg = arg;
+	*table = t;
+	return 0;
+}
+
+void netlink_table_destroy(struct netlink_table *t)
+{
+	while (t->first)
+		release(t->first);
+	free(t);
+}
