@@ -11,11 +11,8 @@
 trap scenario_end EXIT
 
 crash() { # SITE SIGNAL: dies, is away for 3 s, comes back
-	local s=$1 before after c
+	local s=$1 n c
 
-	for c in $CHANNELS; do
-		before[${#before[@]}]=$(counter "$s" $c out_epoch)
-	done
 	node_kill "$s" "$2"
 	sleep 3
 	node_start "$s"
@@ -23,8 +20,8 @@ crash() { # SITE SIGNAL: dies, is away for 3 s, comes back
 	check "site $s: attached to what stands, added nothing" \
 		grep -q 'attached' <(tail -n 40 "$WORK/$s/qkdkeyd.log")
 	for c in $CHANNELS; do
-		after=$(counter "$s" $c rollovers)
-		check "site $s: $c rolls over again after SIG$2" retry 30 rolled "$s" $c $((after + 3))
+		n=$(counter "$s" $c rollovers)
+		check "site $s: $c rolls over again after SIG$2" retry 30 rolled "$s" $c $((n + 3))
 	done
 }
 

@@ -234,9 +234,12 @@ ctl() { # SITE VERB...
 counter() { # SITE CHANNEL FIELD: of `channel show`, - if the daemon is away
 	local value
 
-	value=$(ctl "$1" --json channel show "$2" 2>/dev/null |
-		jq -r ".data.$3 // .data.channel.$3 // .data.counters.$3 // \"-\"" 2>/dev/null)
+	value=$(ctl "$1" --json channel show "$2" 2>/dev/null | jq -r "(.data // .).channel.$3 // \"-\"")
 	echo "${value:--}"
+}
+
+keys_left() { # SITE: ready in the pool of its QKD link
+	ctl "$1" --json link list 2>/dev/null | jq -r '[(.data // .).qkd_links[].keys_ready] | add // "-"'
 }
 
 rolled() { # SITE CHANNEL COUNT: has the channel rolled that often?
@@ -386,8 +389,4 @@ marker_seen() { # DEVICE
 
 xfrm_errors() { # SITE: counters of /proc/net/xfrm_stat that are not zero
 	site "$1" awk '$2 != 0 { print $1 "=" $2 }' /proc/net/xfrm_stat
-}
-
-keys_used() { # SITE: "channel epoch key_id" of every key that was used, from its store
-	sqlite3 -readonly -separator ' ' "$WORK/$1/state/keys.db" "$KEYS_USED_SQL"
 }
