@@ -47,7 +47,10 @@ static const char *check_request_line(const char *line, size_t len)
 		if ((unsigned char)line[i] < 0x20 || (unsigned char)line[i] > 0x7e)
 			return "bad character in the request line";
 	}
-	return spaces == 2 ? NULL : "the request line is not 'METHOD TARGET VERSION'";
+	if (spaces != 2)
+		return "the request line is not 'METHOD TARGET VERSION'";
+	/* llhttp serves kindred protocols too. */
+	return memmem(line, len, " HTTP/", 6) ? NULL : "the protocol is not HTTP";
 }
 
 static const char *check_status_line(const char *line, size_t len)

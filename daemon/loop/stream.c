@@ -22,6 +22,7 @@ static void sent(struct loop_op *op, int result);
 static void timed_out(void *arg);
 static void finalize(void *arg);
 static void end_with_loop(void *arg);
+static void read_more(struct stream *stream);
 
 struct stream *stream_new(struct loop *loop, int fd)
 {
@@ -174,9 +175,8 @@ static void linger(struct stream *stream)
 	 */
 	if (stream->send_error || loop_timer_set(stream->loop, &stream->timer, STREAM_LINGER_MS))
 		end_now(stream);
-	else if (!stream->recv_op.busy && loop_recv(stream->loop, &stream->recv_op, stream->fd,
-						    stream->in, sizeof(stream->in)))
-		end_now(stream);
+	else
+		read_more(stream);
 }
 
 static void pump(struct stream *stream)
@@ -323,7 +323,7 @@ static void read_more(struct stream *stream)
 {
 	int rc;
 
-	if (stream->recv_op.busy || stream->state == STREAM_ENDED)
+	if (stream->recv_op.busy || stream->taking || stream->state == STREAM_ENDED)
 		return;
 	if (stream->paused && stream->state == STREAM_OPEN)
 		return;
@@ -418,12 +418,15 @@ static void peer_ended(struct stream *stream)
 
 static void take(struct stream *stream, size_t len)
 {
+	/* The owner may un-pause us, but the buffer is not free before the end of this. */
+	stream->taking = true;
 	/* Once we are closing, input is read only to be dropped. */
 	if (stream->state == STREAM_SHAKING || (stream->state == STREAM_OPEN && stream->tls))
 		take_ciphertext(stream, len);
 	else if (stream->state == STREAM_OPEN)
 		hand_over(stream, stream->in, len);
 	OPENSSL_cleanse(stream->in, len);
+	stream->taking = false;
 	read_more(stream);
 }
 

@@ -41,6 +41,7 @@ struct stream {
 	unsigned int timeout_ms;
 	struct out_queue out;
 	bool paused;
+	bool taking;	/* what was received is being handed over */
 	bool ours;	/* we closed it: closed() gets no reason */
 	int send_error; /* sending failed; the reason may still come in */
 	int err;
