@@ -43,9 +43,15 @@ struct kx_handler {
 
 int kx_create(struct loop *loop, const struct config *config, const uint8_t store_id[16],
 	      struct kx **kx, char *error, size_t error_len);
+
+/** Ends all links. Handlers are not called. */
 void kx_destroy(struct kx *kx);
 
-/** Before kx_start(); @handler must outlive @kx. At most 8. */
+/**
+ * kx_add_handler - before kx_start() (-EBUSY after it); @handler must outlive @kx
+ *
+ * A frame goes to every handler that asks for its type. kx_destroy() calls none.
+ */
 int kx_add_handler(struct kx *kx, const struct kx_handler *handler);
 
 /** Listens and connects. */
