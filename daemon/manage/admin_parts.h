@@ -66,7 +66,8 @@ struct admin {
  * @conn: NULL once the caller has gone; the call goes on, its answer is dropped
  * @args: never NULL; an empty object if none were given
  *
- * The list_* fields are of verbs that walk over channels.
+ * names to error: of sa.list, which asks for one channel after the other.
+ * @subject: of changes: what a person should know when it went well, or NULL
  */
 struct admin_call {
 	struct admin_conn *conn;
@@ -77,6 +78,9 @@ struct admin_call {
 	char **names;
 	size_t name_count;
 	size_t name_at;
+	bool asking; /* within channels_epochs() */
+	bool came;   /* it has answered */
+	int error;
 	char *subject;
 	bool dry_run;
 };

@@ -111,42 +111,48 @@ static void next_sas(struct admin_call *call);
 static void sas_came(void *arg, int err, const void *records, size_t count)
 {
 	struct admin_call *call = arg;
-	const struct qkd_epoch *epoch = records;
+	const struct qkd_epoch *epochs = records;
 	struct channel_view view;
 
 	/* a channel that is gone meanwhile has no SAs; the others are still wanted */
-	if (err && err != -ENOENT) {
-		admin_call_fail(call, "failed", NULL, "the SAs of channel %s cannot be listed: %s",
-				call->names[call->name_at - 1], strerror(-err));
-		return;
-	}
+	call->error = err == -ENOENT ? 0 : err;
 	if (err || !call->conn ||
 	    !channels_view(call->node->channels, call->names[call->name_at - 1], &view))
 		count = 0;
 	for (size_t i = 0; i < count; i++) {
-		admin_call_list_entry(call, view_sa(call->node, &view, &epoch[i], false));
-		admin_call_list_entry(call, view_sa(call->node, &view, &epoch[i], true));
+		admin_call_list_entry(call, view_sa(call->node, &view, &epochs[i], false));
+		admin_call_list_entry(call, view_sa(call->node, &view, &epochs[i], true));
 	}
-	next_sas(call);
+	call->came = true;
+	if (!call->asking)
+		next_sas(call);
 }
 
-/* Asks for one channel after the other; ends the call after the last. */
+/*
+ * Asks for one channel after the other; ends the call after the last. A
+ * channel that is not in the kernel answers within the call: then the loop here
+ * goes on, so that the stack does not grow with the number of channels.
+ */
 static void next_sas(struct admin_call *call)
 {
-	while (call->conn && call->name_at < call->name_count) {
-		const char *name = call->names[call->name_at++];
-		int err = channels_epochs(call->node->channels, name, sas_came, call);
+	while (!call->error && call->conn && call->name_at < call->name_count) {
+		int err;
 
-		if (!err)
+		call->came = false;
+		call->asking = true;
+		err = channels_epochs(call->node->channels, call->names[call->name_at++], sas_came,
+				      call);
+		call->asking = false;
+		if (err && err != -ENOENT)
+			call->error = err;
+		if (!err && !call->came)
 			return;
-		if (err != -ENOENT) {
-			admin_call_fail(call, "failed", NULL,
-					"the SAs of channel %s cannot be listed: %s", name,
-					strerror(-err));
-			return;
-		}
 	}
-	admin_call_list_end(call);
+	if (call->error)
+		admin_call_fail(call, "failed", NULL, "the SAs of channel %s cannot be listed: %s",
+				call->names[call->name_at - 1], strerror(-call->error));
+	else
+		admin_call_list_end(call);
 }
 
 static bool add_name(struct admin_call *call, const char *name)
@@ -191,22 +197,50 @@ static void run_sas(struct admin_call *call)
 
 /* -------- changes -------- */
 
-/* How a change ended. @call->subject: what a person should know when it went well, or NULL. */
+static const char *error_code(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "no_such_object";
+	case -EEXIST:
+		return "exists";
+	case -EAGAIN:
+	case -EBUSY:
+		return "not_now";
+	default:
+		return "failed";
+	}
+}
+
+static const char *error_text(int err)
+{
+	switch (err) {
+	case -EAGAIN:
+		return "not now: the channel is not in the kernel yet, or no epoch is ready; see "
+		       "`qkdctl channel show`";
+	case -EBUSY:
+		return "not now: the channel is just being changed; try again";
+	default:
+		return strerror(-err);
+	}
+}
+
+/* How a change ended. A person should know @text and call->subject even if it went well. */
 static void changed(void *arg, int err, const char *text)
 {
 	struct admin_call *call = arg;
+	json_t *data = NULL;
 
-	if (!err) {
-		admin_call_ok(call,
-			      call->subject ? json_pack("{s:s}", "note", call->subject) : NULL);
+	text = text && *text ? text : NULL;
+	if (err) {
+		admin_call_fail(call, error_code(err), NULL, "%s", text ? text : error_text(err));
 		return;
 	}
-	admin_call_fail(call,
-			err == -ENOENT	 ? "no_such_object"
-			: err == -EEXIST ? "exists"
-			: err == -EAGAIN ? "not_now"
-					 : "failed",
-			NULL, "%s", text && *text ? text : strerror(-err));
+	if (text || call->subject)
+		data = json_pack("{s:s++}", "note", text ? text : "",
+				 text && call->subject ? "; " : "",
+				 call->subject ? call->subject : "");
+	admin_call_ok(call, data);
 }
 
 /* A change that could not even begin. */

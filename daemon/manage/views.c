@@ -272,25 +272,25 @@ static json_t *pack_status(struct summary *sum, unsigned int km_up, unsigned int
 	counted(qkd, sizeof(qkd), qkd_up, node->config->links_count, "up");
 	counted(channels, sizeof(channels), sum->states[QKD_CHANNEL_ACTIVE], sum->channels,
 		"active");
-	return json_pack("{s:s, s:s, s:s, s:i, s:o, s:I, s:o, s:s?, s:b, s:b, s:s?, s:I, s:I,"
-			 " s:{s:s, s:s, s:s}, s:{s:i, s:i}, s:{s:i, s:i},"
-			 " s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:O}",
-			 "node", node->config->node, "version", NODE_VERSION, "state",
-			 degraded ? "degraded" : "ok", "pid", (int)getpid(), "started",
-			 view_time(node->started_ns), "uptime_ms",
-			 (json_int_t)((view_now_ns() - node->started_ns) / 1000000), "config",
-			 safe_text(node->config_path), "backend", backend ? backend_name(backend) : NULL,
-			 "degraded", degraded, "simulated", sum->simulated, "mark",
-			 sum->simulated ? "SIM (simulated keys)" : NULL, "keys_ready",
-			 (json_int_t)ready, "events_lost", (json_int_t)sum->events_lost, "summary",
-			 "km_links", km, "qkd_links", qkd, "channels", channels, "km_links",
-			 "total", (int)node->config->peers_count, "up", (int)km_up, "qkd_links",
-			 "total", (int)node->config->links_count, "up", (int)qkd_up, "channels",
-			 "total", (int)sum->channels, "idle", (int)sum->states[QKD_CHANNEL_IDLE],
-			 "active", (int)sum->states[QKD_CHANNEL_ACTIVE], "overdue",
-			 (int)sum->states[QKD_CHANNEL_OVERDUE], "blocked",
-			 (int)sum->states[QKD_CHANNEL_BLOCKED], "absent", (int)sum->states[0],
-			 "problems", sum->problems);
+	return json_pack(
+		"{s:s, s:s, s:s, s:i, s:o, s:I, s:o, s:s?, s:b, s:b, s:s?, s:I, s:I,"
+		" s:{s:s, s:s, s:s}, s:{s:i, s:i}, s:{s:i, s:i},"
+		" s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:O}",
+		"node", node->config->node, "version", NODE_VERSION, "state",
+		degraded ? "degraded" : "ok", "pid", (int)getpid(), "started",
+		view_time(node->started_ns), "uptime_ms",
+		(json_int_t)((view_now_ns() - node->started_ns) / 1000000), "config",
+		safe_text(node->config_path), "backend", backend ? backend_name(backend) : NULL,
+		"degraded", degraded, "simulated", sum->simulated, "mark",
+		sum->simulated ? "SIM (simulated keys)" : NULL, "keys_ready", (json_int_t)ready,
+		"events_lost", (json_int_t)sum->events_lost, "summary", "km_links", km, "qkd_links",
+		qkd, "channels", channels, "km_links", "total", (int)node->config->peers_count,
+		"up", (int)km_up, "qkd_links", "total", (int)node->config->links_count, "up",
+		(int)qkd_up, "channels", "total", (int)sum->channels, "idle",
+		(int)sum->states[QKD_CHANNEL_IDLE], "active", (int)sum->states[QKD_CHANNEL_ACTIVE],
+		"overdue", (int)sum->states[QKD_CHANNEL_OVERDUE], "blocked",
+		(int)sum->states[QKD_CHANNEL_BLOCKED], "absent", (int)sum->states[0], "problems",
+		sum->problems);
 }
 
 json_t *view_status(struct node *node)

@@ -75,6 +75,7 @@ static unsigned int epochs_listed; /* records that channels_epochs() makes */
 static int action_error;
 static bool answer_later;
 static char last_action[128];
+static const char *later_text;
 
 /* A pending answer, given from a timer, as the real ones are. */
 static struct {
@@ -86,7 +87,7 @@ static struct {
 
 static void fire_later(void *arg)
 {
-	later.done(later.arg, later.err, later.err ? "because the test says so" : NULL);
+	later.done(later.arg, later.err, later.err ? "because the test says so" : later_text);
 }
 
 static int act(const char *what, const char *name, channels_done_fn done, void *arg)
@@ -417,6 +418,7 @@ static int set_up(void **state)
 	action_error = 0;
 	answer_later = false;
 	last_action[0] = '\0';
+	later_text = NULL;
 	if (admin_create(&node, &admin, error, sizeof(error))) {
 		fprintf(stderr, "%s\n", error);
 		return -1;
@@ -597,6 +599,10 @@ static void test_changes(void **state)
 	data = ask_good("channel.rollover", "{\"channel\":\"wire\",\"dry_run\":true}");
 	assert_non_null(strstr(text_at(data, "note"), "2 epochs stand ready"));
 	assert_string_equal(last_action, "");
+	json_decref(data);
+	later_text = "in part";
+	data = ask_good("channel.rollover", "{\"channel\":\"wire\"}");
+	assert_string_equal(text_at(data, "note"), "in part");
 	json_decref(data);
 	action_error = -EAGAIN;
 	expect_error(ask("channel.rollover", "{\"channel\":\"wire\"}"), "not_now", "because");
