@@ -78,6 +78,19 @@ static bool is_stale(const struct sockaddr_un *addr)
 	return stale;
 }
 
+/*
+ * The group comes from a directory with the set-group-ID bit where the service
+ * runs without the right to any chown; then there is nothing to change.
+ */
+static int give_to_group(const char *path, gid_t group)
+{
+	struct stat st;
+
+	if (group == (gid_t)-1 || (!lstat(path, &st) && st.st_gid == group))
+		return 0;
+	return lchown(path, (uid_t)-1, group);
+}
+
 static int bind_unix(const struct sockaddr_un *addr, mode_t mode, gid_t group)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -92,7 +105,7 @@ static int bind_unix(const struct sockaddr_un *addr, mode_t mode, gid_t group)
 		goto close_fd;
 	}
 	/* Nobody can connect before we listen, so there is no gap in between. */
-	if (lchown(addr->sun_path, (uid_t)-1, group) || chmod(addr->sun_path, mode)) {
+	if (give_to_group(addr->sun_path, group) || chmod(addr->sun_path, mode)) {
 		rc = -errno;
 		unlink(addr->sun_path);
 		goto close_fd;
