@@ -186,7 +186,7 @@ static int ask_sa(const struct task *t, u8 cmd, bool rx, bool active)
 		qkd_netlink_drop(skb);
 		return -EMSGSIZE;
 	}
-	return qkd_netlink_ask(t->ns->netlink, skb);
+	return qkd_netlink_ask_macsec(t->ns->netlink, skb);
 }
 
 /* One of the commands about the receive channel. */
@@ -200,7 +200,7 @@ static int ask_rxsc(const struct task *t, u8 cmd)
 		qkd_netlink_drop(skb);
 		return -EMSGSIZE;
 	}
-	return qkd_netlink_ask(t->ns->netlink, skb);
+	return qkd_netlink_ask_macsec(t->ns->netlink, skb);
 }
 
 static int put_link(struct sk_buff *skb, const u8 *an)
@@ -234,7 +234,7 @@ static int change_link(const struct task *t, const u8 *an)
 		qkd_netlink_drop(skb);
 		return -EMSGSIZE;
 	}
-	return qkd_netlink_ask(t->ns->netlink, skb);
+	return qkd_netlink_ask_link(t->ns->netlink, skb);
 }
 
 static int act_open(struct task *t)

@@ -193,16 +193,25 @@ static int receive(struct qkd_netlink *nl, struct socket *sock)
 	return err;
 }
 
-int qkd_netlink_ask(struct qkd_netlink *nl, struct sk_buff *skb)
+static int ask(struct qkd_netlink *nl, struct socket *sock, struct sk_buff *skb)
 {
 	struct nlmsghdr *header = (struct nlmsghdr *)skb->data;
-	struct socket *sock = header->nlmsg_type == RTM_NEWLINK ? nl->route : nl->genl;
 	int err;
 
 	nlmsg_end(skb, header);
 	header->nlmsg_seq = ++nl->seq;
 	err = deliver(sock, skb);
 	return err ?: receive(nl, sock);
+}
+
+int qkd_netlink_ask_macsec(struct qkd_netlink *nl, struct sk_buff *skb)
+{
+	return ask(nl, nl->genl, skb);
+}
+
+int qkd_netlink_ask_link(struct qkd_netlink *nl, struct sk_buff *skb)
+{
+	return ask(nl, nl->route, skb);
 }
 
 int qkd_netlink_find_macsec(struct qkd_netlink *nl)
@@ -217,7 +226,7 @@ int qkd_netlink_find_macsec(struct qkd_netlink *nl)
 		kfree_skb(skb);
 		return -EMSGSIZE;
 	}
-	err = qkd_netlink_ask(nl, skb);
+	err = ask(nl, nl->genl, skb);
 	if (!err && !nl->macsec)
 		err = -ENOENT;
 	return err;

@@ -31,12 +31,15 @@ struct sk_buff *qkd_netlink_macsec(struct qkd_netlink *nl, u8 cmd);
 struct sk_buff *qkd_netlink_link(int ifindex);
 
 /**
- * qkd_netlink_ask - send a request, wait for the answer
- * @skb: from one of the above; wiped and freed
+ * qkd_netlink_ask_macsec - send a request to the macsec family, read the answer
+ * @skb: from qkd_netlink_macsec(); wiped and freed
  *
  * Return: 0, the receiver's negative errno, or -EIO without an answer.
  */
-int qkd_netlink_ask(struct qkd_netlink *nl, struct sk_buff *skb);
+int qkd_netlink_ask_macsec(struct qkd_netlink *nl, struct sk_buff *skb);
+
+/** The same to rtnetlink; @skb is from qkd_netlink_link(). */
+int qkd_netlink_ask_link(struct qkd_netlink *nl, struct sk_buff *skb);
 
 /** Wipes and frees a request that is not sent. */
 void qkd_netlink_drop(struct sk_buff *skb);

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# MACsec channels under load while the keys roll over five times a second.
+. "$(dirname "$0")/sites.sh"
+
+rolls() { # NAME SUITE CIPHER QUEUE
+	local result
+	sites_up
+	macsec_devices "$2" "$4"
+	macsec_channels 1 "$3" rollover=200
+	"$QKDTEST" pair a b 1 9 &
+	check "$1: comes up" wait_until eval "! out_is a 1 - && ! out_is b 1 -"
+	check "$1: ping" in_site a ping -q -i 0.02 -c 50 10.3.0.2
+	result=$(flood 10.3.0.2 3000 5)
+	if [[ $4 == queue ]]; then
+		check "$1: flood" nothing_lost "$result"
+	else
+		echo "# $1: ${result//$'\n'/, }"
+	fi
+	for s in a b; do
+		check "$1: $s rolled over" at_least "$(counter $s 1 rollovers)" 10
+		check "$1: $s failed nothing" equal "$(counter $s 1 failed)" 0
+	done
+	wait %1
+}
+
+device_agrees() { # SITE: ip macsec and the epoch in use name the same association
+	local an
+	an=$(qkd "$1" epochs 1 | sed -n 's/.* out=active an=\([0-9]\).*/\1/p')
+	contains "$(in_site "$1" ip macsec show)" "TXSC: .* on SA $an\$"
+}
+
+ends() { # NAME
+	for s in a b; do
+		check "$1: $s agrees with the device" device_agrees $s
+		check "$1: $s deletes it" qkd $s delete 1
+		check "$1: $s has no association left" not contains \
+			"$(in_site $s ip macsec show)" '(key|PN) [0-9a-f]+|RXSC'
+	done
+	sites_down
+}
+
+rolls "GCM-AES-256, queue" gcm-aes-256 gcm queue
+ends "GCM-AES-256, queue"
+rolls "GCM-AES-XPN-256, queue" gcm-aes-xpn-256 xpn queue
+ends "GCM-AES-XPN-256, queue"
+rolls "GCM-AES-XPN-256, no queue" gcm-aes-xpn-256 xpn none
+
+# The device goes while the channel stands.
+check "the device can be removed" timeout 20 ip -n a link delete msa
+check "no key goes in without it" refused ENODEV a put 1 a "$(qkd a list | sed -n "s/.*next=//p")"
+check "the other end goes on" qkd b counters 1
+check "the channel can be deleted without its device" qkd a delete 1
+check "a device that is none is refused" refused ENODEV a add 2 kind=macsec cipher=xpn dev=va \
+	sci="${MAC_b//:/}0001"
+sites_down
+
+# Nothing leaves before the peer has said that it can read it.
+sites_up
+macsec_devices gcm-aes-256 queue
+in_site a ip link set msa type macsec encrypt off
+macsec_channels 1 gcm rollover=60000
+check "the module turns encryption on" contains "$(in_site a ip macsec show)" 'encrypt on'
+qkd a put 1 a 0
+qkd b put 1 b 0
+before=$(in_site a cat /sys/class/net/va/statistics/tx_packets)
+in_site a ping -q -c 3 -W 1 -i 0.2 10.3.0.2 >/dev/null
+check "epoch 0 is not used before the watermark" equal \
+	"$(in_site a cat /sys/class/net/va/statistics/tx_packets)" "$before"
+qkd a watermark 1 0 0 -
+qkd b watermark 1 0 0 0
+check "then it is" in_site a ping -q -c 3 10.3.0.2
+check "another's association is refused" in_site a ip macsec add msa tx sa 1 pn 1 on key 01 \
+	"$(printf '%064d' 1)"
+check "with EEXIST" refused EEXIST a put 1 a 1
+check "and spends the epoch" refused ESTALE a put 1 a 1
+check "but not the next" qkd a put 1 a 2
+qkd a delete 1
+check "deleting leaves the other's alone" contains "$(in_site a ip macsec show)" '1: PN'
+sites_down
+done_testing
