@@ -135,7 +135,7 @@ static long long parse_time(const json_t *value)
 			scale /= 10;
 		}
 	}
-	return *rest == 'Z' ? (long long)timegm(&tm) * 1000 + ms : -1;
+	return !strcmp(rest, "Z") ? (long long)timegm(&tm) * 1000 + ms : -1;
 }
 
 void format_ago(const json_t *value, char *text, size_t size)

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH 78
+#define WIDTH	      78
+#define EXAMPLE_WIDTH 40 /* a longer command stands below its comment */
 
 /* Words of @text, wrapped; "\n\n" is a paragraph. */
 static void print_wrapped(FILE *out, const char *text)
@@ -39,9 +40,12 @@ static void print_examples(FILE *out, const char *text)
 		const char *mark = memmem(text, line, " # ", 3);
 		size_t command = mark ? (size_t)(mark - text) : line;
 
-		if (mark)
-			fprintf(out, "  %-*.*s  # %.*s\n", command < 42 ? 42 : 0, (int)command,
-				text, (int)(line - command - 3), mark + 3);
+		if (mark && command <= EXAMPLE_WIDTH)
+			fprintf(out, "  %-*.*s  # %.*s\n", EXAMPLE_WIDTH, (int)command, text,
+				(int)(line - command - 3), mark + 3);
+		else if (mark)
+			fprintf(out, "  # %.*s\n  %.*s\n", (int)(line - command - 3), mark + 3,
+				(int)command, text);
 		else
 			fprintf(out, "  %.*s\n", (int)command, text);
 		text += line + (text[line] ? 1 : 0);
