@@ -3,10 +3,10 @@
  * The KM links of this node: which peers there are, which connection is the
  * link to each, when to call again.
  */
+#include "km/backoff.h"
 #include "km/kx_link.h"
 
 #include <errno.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,27 +46,13 @@ int kx_dispatch(struct kx_peer *peer, const struct kx_frame *frame)
 	return wanted ? 0 : -EOPNOTSUPP;
 }
 
-/** Half of the time is fixed and half at random, so that two ends do not march in step. */
-static uint64_t backoff_ms(unsigned int failures)
-{
-	uint64_t delay = KX_BACKOFF_MIN_MS;
-	uint32_t random = 0;
-
-	while (failures-- > 1 && delay < KX_BACKOFF_MAX_MS)
-		delay *= 2;
-	if (delay > KX_BACKOFF_MAX_MS)
-		delay = KX_BACKOFF_MAX_MS;
-	if (RAND_bytes((unsigned char *)&random, sizeof(random)) != 1)
-		random = 0;
-	return delay / 2 + random % (delay / 2 + 1);
-}
-
 static void dial_later(struct kx_peer *peer)
 {
 	if (!peer->address || peer->link || peer->dialed)
 		return;
 	peer->failures++;
-	if (loop_timer_set(peer->kx->loop, &peer->redial, backoff_ms(peer->failures)))
+	if (loop_timer_set(peer->kx->loop, &peer->redial,
+			   km_backoff_ms(peer->failures, KX_BACKOFF_MIN_MS, KX_BACKOFF_MAX_MS)))
 		log_err("KM link with %s: out of memory: it is not called again", peer->name);
 }
 

@@ -34,22 +34,42 @@ struct pool_status {
  */
 typedef void (*pool_key_fn)(void *arg, int err, uint64_t epoch, const struct km_key *key);
 
+/**
+ * pool_create - before kx_start()
+ * @link: copied where needed; the others must outlive the pool's work
+ * Return: 0, -ENOENT (link->peer is not a peer of @kx), -EBUSY (@kx was
+ * started), -ENOMEM.
+ */
 int pool_create(struct loop *loop, const struct config_link *link, struct store *store,
 		struct kx *kx, struct source *source, struct pool **pool);
+
+/**
+ * pool_destroy - after kx_destroy(), before source_destroy() and store_close()
+ *
+ * Takes that are under way are answered all the same, at the latest by store_close().
+ */
 void pool_destroy(struct pool *pool);
 
 /**
  * pool_take - initiator: the oldest ready key, for the next epoch of @channel
  * @min_epoch: the epoch is this, or the store's next if that is higher
+ * Return: 0, then @done is called once; -EPERM (this end is the link's
+ * responder); as a request of the store (store.h).
  */
 int pool_take(struct pool *pool, const char *channel, uint64_t min_epoch, pool_key_fn done,
 	      void *arg);
 
-/** pool_take_id - responder: the key that the initiator named for @epoch. */
+/**
+ * pool_take_id - responder: the key that the initiator named for @epoch
+ * Return: as pool_take(); -EPERM: this end is the link's initiator.
+ */
 int pool_take_id(struct pool *pool, const char *channel, uint64_t epoch, const struct km_key_id *id,
 		 pool_key_fn done, void *arg);
 
-/** Calls @changed when keys become ready after there were none. One listener a call. */
+/**
+ * Calls @changed when keys become ready after there were none, or after a take
+ * found none. One listener a call; 0 or -ENOMEM. It may be called without need.
+ */
 int pool_on_ready(struct pool *pool, void (*changed)(void *arg), void *arg);
 
 void pool_status(const struct pool *pool, struct pool_status *status);
