@@ -31,8 +31,9 @@ build-fuzz:
 build-kmod:
 	+@for k in $(KERNELS); do $(SUBMAKE) kmod KERNEL=$$k || exit; done
 build-vm: build-kmod
+	$(VARIANT) helpers
+build-scenarios: build-kmod
 	$(VARIANT) user helpers
-build-scenarios: build-vm
 	$(VARIANT) SANITIZE=1 user helpers
 
 PARTS := unit asan lint fuzz vm scenarios
@@ -75,5 +76,6 @@ bench: build-bench
 		BENCH_JSON=$(abspath $(BUILD))/bench/$$s.json tests/bench/run-$$s || exit 1; \
 	done; \
 	jq -s add $(SUITE:%=$(BUILD)/bench/%.json) >$(BUILD)/bench.json
-build-bench: build-vm
+build-bench: build-kmod
+	$(VARIANT) user helpers
 .PHONY: bench build-bench

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 check "cppcheck" cppcheck -q -j "$(nproc)" --std=c11 --library=posix --inline-suppr \
-	--enable=warning,performance,portability --error-exitcode=1 \
+	--enable=warning,performance --error-exitcode=1 \
 	-D_GNU_SOURCE -Iinclude/uapi -Idaemon -Ikmod \
 	--suppress=missingIncludeSystem --suppress=unknownMacro \
 	--suppress=invalidFunctionArg daemon tools tests
