@@ -129,6 +129,8 @@ static bool open_node(struct builder *b, enum config_node_kind kind, unsigned in
 
 static bool close_node(struct builder *b)
 {
+	if (!b->open)
+		return false;
 	b->depth--;
 	b->open = b->open->parent;
 	return true;

@@ -53,11 +53,15 @@ static bool is_allowed(const struct admin *admin, const struct stream *stream)
 	return false;
 }
 
-static void free_conn(struct admin_conn *conn)
+static void unlink_conn(struct admin_conn *conn)
 {
 	*conn->link = conn->next;
 	if (conn->next)
 		conn->next->link = conn->link;
+}
+
+static void free_conn(struct admin_conn *conn)
+{
 	if (conn->call)
 		admin_call_orphan(conn->call);
 	admin_text_free(&conn->out);
@@ -192,6 +196,7 @@ static void drained(struct stream *stream, void *arg)
 
 static void closed(struct stream *stream, void *arg, int err, const char *reason)
 {
+	unlink_conn(arg);
 	free_conn(arg);
 }
 
@@ -307,15 +312,16 @@ void admin_destroy(struct admin *admin)
 		.closed = forgotten,
 	};
 
+	struct admin_conn *conn, *next;
+
 	if (!admin)
 		return;
 	stream_listener_close(admin->listener);
-	while (admin->conns) {
-		struct stream *stream = admin->conns->stream;
-
-		stream_set_owner(stream, &ops, NULL);
-		free_conn(admin->conns);
-		stream_abort(stream);
+	for (conn = admin->conns; conn; conn = next) {
+		next = conn->next;
+		stream_set_owner(conn->stream, &ops, NULL);
+		stream_abort(conn->stream);
+		free_conn(conn);
 	}
 	free(admin);
 }

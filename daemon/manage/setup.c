@@ -73,7 +73,7 @@ static int give_key(const char *path, const struct stat *owner)
 
 int setup_init(const struct config *config)
 {
-	struct stat st;
+	struct stat st = {0};
 	int err = make_state_directory(config->state_directory, &st);
 
 	if (err)

@@ -51,7 +51,7 @@ static json_t *safe_text(const char *text)
 
 	if (string)
 		return string;
-	for (i = 0; text[i] && i < sizeof(ascii) - 1; i++)
+	for (i = 0; i < sizeof(ascii) - 1 && text[i]; i++)
 		ascii[i] = (unsigned char)text[i] < 0x20 || (unsigned char)text[i] > 0x7e ? '?'
 											  : text[i];
 	ascii[i] = '\0';
