@@ -244,8 +244,6 @@ static void set_timer(struct agree *a)
 
 	if (a->up)
 		at = earlier(at, a->state_at);
-	if (a->follow_at)
-		at = earlier(at, a->follow_at);
 	if (a->up && a->pause_until > now)
 		at = earlier(at, a->pause_until);
 	for (i = 0; i < a->slots; i++)
@@ -297,6 +295,7 @@ void agree_link_up(struct agree *a)
 {
 	a->up = true;
 	a->session++;
+	a->clash = false;
 	a->dirty = true;
 	a->state_at = agree_now(a);
 	agree_settle(a);

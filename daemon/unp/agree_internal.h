@@ -19,7 +19,7 @@
 #define AGREE_OFFER_MS	 60000 /* an unanswered offer is spent */
 #define AGREE_BACKOFF_MS 100   /* first pause after a failure, grows */
 #define AGREE_PAUSE_MS	 5000  /* longest pause after failures */
-#define AGREE_FOLLOW_MS	 2000  /* longest time behind the peer's rollover */
+#define AGREE_FOLLOW_MS	 20    /* being later than the peer by this is nothing */
 #define AGREE_SIMULATED	 64    /* epochs of which the mark is remembered */
 
 /** An epoch of this end. @retiring: RETIRE was sent. */
@@ -93,7 +93,9 @@ struct agree_watermark {
  * @refused: the peer has no room; offers wait for a change
  * @failures: in a row, for the pause
  * @pause_until: no offers before
- * @follow_at: when to roll over after the peer, 0: not behind
+ * @clash: in this session: both ends have the same role
+ * @behind_since: when the peer was heard to have switched before us, 0: it has not
+ * @follow: we were much later than it: follow its next switch at once
  * @mark: ring of the last epochs put, with their simulated mark
  */
 struct agree {
@@ -131,8 +133,9 @@ struct agree {
 	bool put_failed;
 	unsigned int failures;
 	uint64_t pause_until;
-	uint64_t follow_at;
-	uint64_t follow_out;
+	bool clash;
+	uint64_t behind_since;
+	bool follow;
 
 	struct {
 		uint64_t epoch;

@@ -172,17 +172,28 @@ void agree_offer(struct agree *a)
 
 /* -------- answers -------- */
 
+/* At once for the first few, then slowly: a pool is not to be emptied in a moment. */
+static void next_key_may_do(struct agree *a)
+{
+	if (a->failures < a->config.wanted)
+		a->failures++;
+	else
+		pause_offers(a);
+}
+
 static void refused(struct agree *a, const struct kx_epoch_answer *answer)
 {
 	a->dirty = true; /* settled has moved */
 	switch ((enum kx_status)answer->status) {
 	case KX_STALE:
 		agree_raise_next(a, answer->next < QKD_SPI_EPOCHS ? answer->next : QKD_SPI_EPOCHS);
+		next_key_may_do(a);
 		break;
 	case KX_NO_CHANNEL:
 		agree_peer_gone(a, "the peer has no such channel, or with other parameters");
 		break;
 	case KX_ROLE:
+		a->clash = true;
 		agree_peer_gone(a, "both ends of the link have the role initiator: one must be "
 				   "responder");
 		break;
@@ -198,8 +209,7 @@ static void refused(struct agree *a, const struct kx_epoch_answer *answer)
 	default: /* not there, or another key: the next one may do */
 		log_warn("channel %s: the peer has no matching key for epoch %llu", a->name,
 			 (unsigned long long)answer->epoch);
-		if (++a->failures > a->config.wanted)
-			pause_offers(a);
+		next_key_may_do(a);
 		break;
 	}
 }

@@ -19,14 +19,24 @@ bool agree_peer_holds(const struct agree *a, uint64_t epoch)
 	return false;
 }
 
-/* Epochs that wait at the peer: installed and not passed by its outbound SA. */
+/*
+ * Epochs that wait at the peer: installed and not passed by its outbound SA. A
+ * peer without one would use any that we hold too at once, so of those that it
+ * passed before it blocked none count.
+ */
 uint32_t agree_peer_ready(const struct agree *a)
 {
 	uint32_t ready = 0;
 	uint16_t i;
 
-	for (i = 0; i < a->peer.count; i++)
-		ready += a->peer.out == QKD_EPOCH_NONE || a->peer.epoch[i] > a->peer.out;
+	for (i = 0; i < a->peer.count; i++) {
+		const struct agree_epoch *own = agree_own_find(a, a->peer.epoch[i]);
+
+		if (a->peer.out != QKD_EPOCH_NONE)
+			ready += a->peer.epoch[i] > a->peer.out;
+		else
+			ready += own && own->out == QKD_SA_READY;
+	}
 	return ready;
 }
 
@@ -163,8 +173,10 @@ void agree_peer_apply(struct agree *a)
 /* -------- the two ends keep pace -------- */
 
 /*
- * Both ends switch by their own clocks, which drift. The one behind follows
- * the other, not at once, so that a switch that is due anyway is not doubled.
+ * Both ends switch by their own clocks, which drift. The one that comes later
+ * notes by how much. If that is no longer small, it follows the other's next
+ * switch at once: well before its own is due, so that the two do not make a
+ * double step, and in step for a long time after.
  */
 static bool behind(const struct agree *a)
 {
@@ -181,20 +193,22 @@ static bool behind(const struct agree *a)
 void agree_follow(struct agree *a)
 {
 	struct qkd_rollover rollover = {.channel = a->config.id};
-	uint64_t now = agree_now(a), delay = a->config.epochs.rollover_ms / 8;
+	uint64_t now = agree_now(a), allowed = a->config.epochs.rollover_ms / 8;
 
+	if (allowed < AGREE_FOLLOW_MS)
+		allowed = AGREE_FOLLOW_MS;
 	if (!a->up || !a->attached || !a->peer.known || !behind(a)) {
-		a->follow_at = 0;
+		if (a->behind_since && now - a->behind_since > allowed)
+			a->follow = true;
+		a->behind_since = 0;
 		return;
 	}
-	if (!a->follow_at || a->follow_out != a->out) {
-		a->follow_out = a->out;
-		a->follow_at = now + (delay < AGREE_FOLLOW_MS ? delay : AGREE_FOLLOW_MS);
+	if (a->behind_since)
 		return;
-	}
-	if (now < a->follow_at)
+	a->behind_since = now;
+	if (!a->follow)
 		return;
-	a->follow_at = 0;
+	a->follow = false;
 	submit(a, QKD_CMD_ROLLOVER, &rollover, ignore_done);
 }
 
@@ -247,7 +261,7 @@ int agree_peer_state(struct agree *a, const struct kx_channel_state *s)
 		agree_peer_gone(a, why);
 		return 0;
 	}
-	if (same_state(a, s))
+	if (same_state(a, s) || a->clash)
 		return 0;
 	if (s->count > KX_EPOCHS_MAX)
 		return -EPROTO;

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Two ends of a channel agree, and go on agreeing; see agree_world.h. */
+#include "agree_world.h"
+
+static bool is_macsec(void **state)
+{
+	return *(const bool *)*state;
+}
+
+static enum channel_waits waits(const struct end *e)
+{
+	struct agree_status status;
+
+	agree_status(e->agree, &status);
+	return status.waits;
+}
+
+static const char *error(const struct end *e)
+{
+	struct agree_status status;
+
+	agree_status(e->agree, &status);
+	return status.error;
+}
+
+static struct world *running(uint64_t seed, bool macsec)
+{
+	struct world *w = world_begin(seed, macsec);
+
+	world_start(&w->a);
+	world_start(&w->b);
+	world_run(w, 200);
+	world_link(w, true);
+	world_run(w, 3000);
+	return w;
+}
+
+/* Nothing wrong: each key offered is used, no rollover is ever late. */
+static void undisturbed(void **state)
+{
+	struct world *w = running(1, is_macsec(state));
+	unsigned int used = 0, i;
+
+	world_run(w, 120000);
+	assert_int_equal(w->a.exhausted + w->b.exhausted, 0);
+	assert_in_range(w->a.activations, 121, 124);
+	assert_in_range(w->b.activations, 121, 124);
+	for (i = 0; i < w->keys; i++)
+		used += w->a.used[i];
+	assert_in_range(used - w->a.puts, 0, 1);
+	assert_in_range(w->a.puts, w->b.puts - 1, w->b.puts);
+	assert_int_equal(w->answers[KX_OK], w->b.puts);
+	assert_int_equal(waits(&w->a), CHANNEL_WAITS_NOTHING);
+	assert_int_equal(waits(&w->b), CHANNEL_WAITS_NOTHING);
+	assert_string_equal(error(&w->a), "");
+	world_end(w);
+}
+
+/* The clock of one end runs fast: the other follows, and nobody runs dry. */
+static void clocks_drift(void **state)
+{
+	struct world *w;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		w = world_begin(3, is_macsec(state));
+		(i ? &w->a : &w->b)->ppm = 2000;
+		world_start(&w->a);
+		world_start(&w->b);
+		world_run(w, 200);
+		world_link(w, true);
+		world_run(w, 1500000); /* three whole periods apart by then */
+		assert_int_equal(w->a.exhausted + w->b.exhausted, 0);
+		assert_int_equal(w->answers[KX_BUSY], 0);
+		assert_true(w->a.activations > 1490);
+		world_converges(w);
+		world_end(w);
+	}
+}
+
+/* The link is gone for 30 s; the ready epochs are used up, then held. */
+static void link_cut(void **state)
+{
+	struct world *w = running(5, is_macsec(state));
+	uint64_t out;
+
+	world_link(w, false);
+	world_run(w, 1000);
+	assert_int_equal(waits(&w->a), CHANNEL_WAITS_KM_LINK);
+	world_run(w, 29000);
+	out = w->a.epochs.out;
+	assert_int_equal(w->a.epochs.state, QKD_CHANNEL_OVERDUE);
+	world_link(w, true);
+	world_run(w, 2000);
+	assert_true(w->a.epochs.out > out);
+	world_converges(w);
+	world_end(w);
+}
+
+static void fibre_cut(void **state)
+{
+	struct world *w = running(6, is_macsec(state));
+
+	w->key_every_ms = 0;
+	w->keys = 0; /* none left in the pools */
+	world_run(w, 30000);
+	assert_int_equal(waits(&w->a), CHANNEL_WAITS_KEYS);
+	assert_int_equal(w->a.epochs.state, QKD_CHANNEL_OVERDUE);
+	assert_true(w->a.epochs.out != QKD_EPOCH_NONE);
+	w->keys = 200;
+	w->key_every_ms = 300;
+	world_converges(w);
+	world_end(w);
+}
+
+static void blocks_and_comes_back(void **state)
+{
+	struct world *w = world_begin(7, is_macsec(state));
+
+	w->config.epochs.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	world_start(&w->a);
+	world_start(&w->b);
+	world_run(w, 200);
+	world_link(w, true);
+	world_run(w, 3000);
+	world_link(w, false);
+	world_run(w, 30000);
+	assert_int_equal(w->a.epochs.state, QKD_CHANNEL_BLOCKED);
+	assert_int_equal(w->b.epochs.out, QKD_EPOCH_NONE);
+	world_converges(w);
+	world_end(w);
+}
+
+/* A daemon dies; traffic and rollover go on; the next one goes on from there. */
+static void daemon_killed(void **state)
+{
+	struct world *w = running(8, is_macsec(state));
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		struct end *e = i ? &w->a : &w->b;
+		uint64_t out = e->epochs.out;
+
+		world_kill(e);
+		world_run(w, 1500);
+		assert_true(e->epochs.out > out);
+		world_converges(w);
+	}
+	world_end(w);
+}
+
+static void host_rebooted(void **state)
+{
+	struct world *w = running(9, is_macsec(state));
+
+	world_reboot(&w->b);
+	world_run(w, 4000);
+	world_converges(w);
+	world_reboot(&w->a);
+	world_run(w, 4000);
+	world_converges(w);
+	world_reboot(&w->a);
+	world_reboot(&w->b);
+	world_converges(w);
+	world_end(w);
+}
+
+/* The store of one end is lost, with or without its kernel. */
+static void store_lost(void **state)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		struct world *w = running(10 + (uint64_t)i, is_macsec(state));
+		struct end *e = i & 1 ? &w->a : &w->b;
+
+		world_run(w, 10000);
+		world_lose_store(e);
+		if (i & 2)
+			world_reboot(e);
+		world_run(w, 500);
+		w->keys += 100;
+		world_converges(w);
+		world_end(w);
+	}
+}
+
+static void other_parameters(void **state)
+{
+	struct world *w = world_begin(14, is_macsec(state));
+
+	w->digest_b = 1;
+	world_start(&w->a);
+	world_start(&w->b);
+	world_run(w, 200);
+	world_link(w, true);
+	world_run(w, 5000);
+	assert_int_equal(waits(&w->a), CHANNEL_WAITS_PEER);
+	assert_int_equal(waits(&w->b), CHANNEL_WAITS_PEER);
+	assert_non_null(strstr(error(&w->a), "other parameters"));
+	assert_int_equal(w->offers, 0);
+	assert_int_equal(w->a.puts + w->b.puts, 0);
+	/* Put right at B: its daemon starts anew. */
+	world_kill(&w->b);
+	w->digest_b = 0;
+	world_run(w, 500);
+	world_converges(w);
+	world_end(w);
+}
+
+static void both_are_initiators(void **state)
+{
+	struct world *w = world_begin(15, is_macsec(state));
+
+	w->b.initiator = true;
+	world_start(&w->a);
+	world_start(&w->b);
+	world_run(w, 200);
+	world_link(w, true);
+	world_run(w, 5000);
+	assert_int_equal(waits(&w->a), CHANNEL_WAITS_PEER);
+	assert_non_null(strstr(error(&w->a), "role"));
+	assert_int_equal(w->a.puts + w->b.puts, 0);
+	assert_true(w->offers <= 2 * w->config.wanted);
+	world_end(w);
+}
+
+static void gone_at_the_peer(void **state)
+{
+	struct world *w = running(16, is_macsec(state));
+	struct kx_frame gone = {.type = KX_CHANNEL_GONE, .gone = {.channel = "office"}};
+	unsigned int offers;
+
+	/* B's daemon hears us, and says that it has no such channel. */
+	op_send(&w->b, &gone);
+	world_kill(&w->b);
+	w->link = true;
+	w->a.down_at = 0;
+	world_run(w, 100);
+	assert_int_equal(waits(&w->a), CHANNEL_WAITS_PEER);
+	assert_non_null(strstr(error(&w->a), "no channel"));
+	offers = w->offers;
+	world_run(w, 5000);
+	assert_int_equal(w->offers, offers);
+	w->link = false;
+	w->a.down_at = w->now;
+	world_run(w, 100);
+	world_converges(w);
+	world_end(w);
+}
+
+/* The keys of the two pools differ, the kernel and the store fail now and then. */
+static void things_fail(void **state)
+{
+	struct world *w = running(17, is_macsec(state));
+
+	w->key_every_ms = 50;
+	w->missing = 5;
+	w->failing = 7;
+	w->storage = 11;
+	world_run(w, 60000);
+	assert_true(w->answers[KX_NOT_FOUND] > 0);
+	assert_true(w->answers[KX_FAILED] > 0);
+	assert_true(w->a.activations > 20);
+	world_converges(w);
+	world_end(w);
+}
+
+static void marks_simulated_keys(void **state)
+{
+	struct world *w = running(18, is_macsec(state));
+
+	/* Every other key of this world is simulated. */
+	assert_true(agree_simulated(w->a.agree, false));
+	world_kill(&w->a);
+	w->keys = 0;
+	world_start(&w->a);
+	world_run(w, 200);
+	assert_false(agree_simulated(w->a.agree, false));
+	assert_true(agree_simulated(w->a.agree, true));
+	world_end(w);
+}
+
+/* Frames that an honest peer does not send. */
+static void strange_frames(void **state)
+{
+	struct world *w = running(19, is_macsec(state));
+	struct kx_frame frame = {.type = KX_EPOCH_ANSWER};
+	struct qkd_epochs before = w->b.epochs;
+
+	memcpy(frame.answer.channel, "office", 6);
+	frame.answer.epoch = before.next;
+	frame.answer.status = KX_OK;
+	/* A responder offers nothing, so nobody answers it. */
+	assert_int_equal(agree_frame(w->b.agree, &frame), -EPROTO);
+	/* An initiator that is told of an epoch that it did not offer takes no notice. */
+	frame.answer.epoch = 4000;
+	assert_int_equal(agree_frame(w->a.agree, &frame), 0);
+	frame.type = KX_PING;
+	assert_int_equal(agree_frame(w->a.agree, &frame), -EPROTO);
+	world_run(w, 1000);
+	assert_int_equal(w->a.put_epoch[4000], 0);
+	world_converges(w);
+	world_end(w);
+}
+
+/* -------- at random -------- */
+
+static void trouble(struct world *w, struct end *fragile)
+{
+	struct end *e = draw(w, 2) ? &w->a : &w->b;
+
+	switch (draw(w, 12)) {
+	case 0:
+	case 1:
+		world_link(w, false);
+		break;
+	case 2:
+		world_kill(e);
+		break;
+	case 3:
+		world_reboot(e);
+		break;
+	case 4:
+		w->key_every_ms = draw(w, 2) ? 0 : 100 + draw(w, 900);
+		break;
+	case 5:
+		w->failing = draw(w, 2) ? 0 : 2 + draw(w, 10);
+		break;
+	case 6:
+		w->missing = draw(w, 2) ? 0 : 2 + draw(w, 10);
+		break;
+	case 7:
+		w->storage = draw(w, 2) ? 0 : 2 + draw(w, 10);
+		break;
+	case 8:
+		if (!draw(w, 4))
+			world_lose_store(fragile);
+		break;
+	default:
+		break;
+	}
+}
+
+static void one_random_life(uint64_t seed, bool macsec)
+{
+	struct world *w = world_begin(seed, macsec);
+	/* If both lost their stores at once, nobody would know what was used. */
+	struct end *fragile = seed % 3 ? &w->a : &w->b;
+	int i;
+
+	w->delay_ms = 1 + draw(w, 80);
+	w->a.ppm = draw(w, 500);
+	for (i = 0; i < 60; i++) {
+		trouble(w, fragile);
+		world_run(w, draw(w, 2500));
+		if (draw(w, 3))
+			world_start(&w->a);
+		if (draw(w, 3))
+			world_start(&w->b);
+		if (draw(w, 3))
+			world_link(w, true);
+	}
+	w->keys += 200;
+	world_run(w, 1000);
+	world_converges(w);
+	world_end(w);
+}
+
+static void random_lives(void **state)
+{
+	uint64_t seed, first = 1, last = 150;
+	const char *only = getenv("AGREE_SEED");
+
+	if (only)
+		first = last = strtoull(only, NULL, 0);
+	for (seed = first; seed <= last; seed++) {
+		print_message("seed %llu\r", (unsigned long long)seed);
+		one_random_life(seed, is_macsec(state));
+	}
+}
+
+#define BOTH_KINDS(test)                                                                           \
+	{#test "_esp", test, NULL, NULL, (void *)&esp},                                            \
+	{                                                                                          \
+#test "_macsec", test, NULL, NULL, (void *)&macsec                                 \
+	}
+
+int main(void)
+{
+	static const bool esp = false, macsec = true;
+	const struct CMUnitTest tests[] = {
+		BOTH_KINDS(undisturbed),
+		BOTH_KINDS(clocks_drift),
+		BOTH_KINDS(link_cut),
+		BOTH_KINDS(fibre_cut),
+		BOTH_KINDS(blocks_and_comes_back),
+		BOTH_KINDS(daemon_killed),
+		BOTH_KINDS(host_rebooted),
+		BOTH_KINDS(store_lost),
+		BOTH_KINDS(other_parameters),
+		BOTH_KINDS(both_are_initiators),
+		BOTH_KINDS(gone_at_the_peer),
+		BOTH_KINDS(things_fail),
+		BOTH_KINDS(marks_simulated_keys),
+		BOTH_KINDS(strange_frames),
+		BOTH_KINDS(random_lives),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
