@@ -16,7 +16,7 @@ CPPFLAGS += -D_GNU_SOURCE -Iinclude/uapi -Idaemon -Ikmod \
 	    -isystem /usr/share/include/llhttp $(PKG_CFLAGS)
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARN) -fstack-protector-strong -D_FORTIFY_SOURCE=2
-LDLIBS   += $(PKG_LIBS) -lpthread
+LDLIBS   += $(PKG_LIBS) -lpthread -lm
 
 # Asked once, and only when something is compiled: `make deps` must work before.
 pkg_config = $(or $(shell pkg-config $(1) $(PKGS) 2>/dev/null),$(error \
