@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ERROR_MAX 512
 #define STATUS_MS 2000
@@ -202,13 +203,29 @@ static int make_links(struct node *node, char *error)
 	return 0;
 }
 
+/* The one mistake that everybody makes on a new host gets its own words. */
+static int check_master_key(const struct running *run, char *error)
+{
+	const char *key = run->node.config->master_key;
+
+	if (!access(key, F_OK) || errno != ENOENT)
+		return 0;
+	snprintf(error, ERROR_MAX,
+		 "master_key: there is no %s yet; on a new host run once: qkdkeyd --config %s "
+		 "--init",
+		 key, run->node.config_path);
+	return -ENOENT;
+}
+
 static int make_node(struct running *run, char *error)
 {
 	struct node *node = &run->node;
 	const struct config *config = node->config;
 	int err;
 
-	err = secret_init(error, ERROR_MAX);
+	err = check_master_key(run, error);
+	if (!err)
+		err = secret_init(error, ERROR_MAX);
 	if (!err)
 		err = make_loop(run, error);
 	if (!err)

@@ -137,6 +137,8 @@ static void test_formats(void **state)
 	expect(format_ms, json_integer(12000000), "3 h 20 min");
 	expect(format_ms, json_integer(90000000), "1 d 1 h");
 	expect(format_ms, json_null(), "-");
+	expect(format_limit, json_integer(0), "none");
+	expect(format_limit, json_integer(1000), "1 s");
 	expect(format_us, json_integer(1250), "1.2 ms");
 	expect(format_bytes, json_integer(1023), "1023 B");
 	expect(format_bytes, json_integer(1536), "1.5 KiB");

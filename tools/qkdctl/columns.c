@@ -89,7 +89,7 @@ static const struct column show_columns[] = {
 	{"Rollover each", "rollover_ms", format_ms, NULL, false},
 	{"Grace time", "grace_ms", format_ms, NULL, false},
 	{"Out of keys", "on_exhausted", NULL, NULL, false},
-	{"Hard limit", "hard_ms", format_ms, NULL, false},
+	{"Hard limit", "hard_ms", format_limit, NULL, false},
 	{"Lookahead", "lookahead", NULL, NULL, false},
 	{"Epoch in use", "epoch_out", NULL, NULL, false},
 	{"Inbound epochs", "epochs_in", NULL, NULL, false},

@@ -67,6 +67,14 @@ void format_ms(const json_t *value, char *text, size_t size)
 		snprintf(text, size, "-");
 }
 
+void format_limit(const json_t *value, char *text, size_t size)
+{
+	if (json_is_integer(value) && !json_integer_value(value))
+		snprintf(text, size, "none");
+	else
+		format_ms(value, text, size);
+}
+
 void format_us(const json_t *value, char *text, size_t size)
 {
 	if (json_is_number(value))

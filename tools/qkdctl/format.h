@@ -13,6 +13,8 @@
 void format_plain(const json_t *value, char *text, size_t size);
 /** Milliseconds as "2.5 s", "1 min", "3 h 20 min". */
 void format_ms(const json_t *value, char *text, size_t size);
+/** The same, but "none" for 0. */
+void format_limit(const json_t *value, char *text, size_t size);
 /** Octets: "1.2 MiB". */
 void format_bytes(const json_t *value, char *text, size_t size);
 /** bit/s: "12.5 kbit/s". */
