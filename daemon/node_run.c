@@ -118,28 +118,37 @@ static void on_signal(int signo, void *arg)
 	loop_stop(run->node.loop, 0);
 }
 
+/*
+ * Two events want a person. The others are the normal life of a channel, or the
+ * channel itself logs them with their reason.
+ */
 static bool is_trouble(const char *type)
 {
-	static const char *const types[] = {"exhausted", "blocked", "failed", "low", NULL};
+	return !strcmp(type, "exhausted") || !strcmp(type, "blocked");
+}
 
-	for (int i = 0; types[i]; i++)
-		if (!strcmp(type, types[i]))
-			return true;
-	return false;
+static void log_event(const struct channel_event *event)
+{
+	static struct log_limit limit = {.burst = 20, .interval_ms = 60000};
+	const char *text = event->text ? event->text : "";
+	const char *name = event->channel ? event->channel : "?";
+	char epoch[32] = "";
+
+	if (event->epoch != QKD_EPOCH_NONE)
+		snprintf(epoch, sizeof(epoch), " epoch %llu", (unsigned long long)event->epoch);
+	if (is_trouble(event->type))
+		log_limited(LOG_LEVEL_WARNING, &limit, "channel %s: %s%s%s%s", name, event->type,
+			    epoch, *text ? ": " : "", text);
+	else
+		log_debug("channel %s: %s%s%s%s", name, event->type, epoch, *text ? ": " : "",
+			  text);
 }
 
 static void on_event(const struct channel_event *event, void *arg)
 {
 	struct running *run = arg;
-	enum log_level level = is_trouble(event->type) ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG;
-	const char *text = event->text ? event->text : "";
-	char epoch[32] = "";
 
-	if (event->epoch != QKD_EPOCH_NONE)
-		snprintf(epoch, sizeof(epoch), " epoch %llu", (unsigned long long)event->epoch);
-	if (log_enabled(level))
-		log_write(level, "channel %s: %s%s%s%s", event->channel ? event->channel : "?",
-			  event->type, epoch, *text ? ": " : "", text);
+	log_event(event);
 	if (run->admin)
 		admin_event(run->admin, event);
 }

@@ -163,7 +163,7 @@ const struct verb verbs[] = {
 		.wire = "event.follow",
 		.summary = "prints what happens, as it happens",
 		.text = "Prints one line for each event: installed, activated, retired, low, "
-			"exhausted, blocked, failed, peer-moved, added, deleted, and what the KM "
+			"exhausted, blocked, failed, peer_moved, added, deleted, and what the KM "
 			"adds to them. Ends with Ctrl-C, or when the daemon stops (exit status 3).",
 		.examples = "qkdctl event follow\n"
 			    "qkdctl event follow --json | jq 'select(.event.type == \"blocked\")'",
