@@ -97,8 +97,7 @@ void log_write(enum log_level level, const char *format, ...)
 			line[i] = '?';
 	line[len++] = '\n';
 	/* One write per line: lines of two threads do not mix. Nobody to tell if it fails. */
-	if (write(STDERR_FILENO, line, len) < 0)
-		len = 0;
+	(void)!write(STDERR_FILENO, line, len);
 	errno = saved;
 }
 

@@ -264,7 +264,6 @@ static void end_keys(struct call *call, const uint8_t *body, size_t len)
 {
 	struct etsi014_answer answer = {.http = 200};
 	struct km_key *keys = secret_alloc(2 * call->number * sizeof(*keys));
-	struct km_key *ordered = keys + call->number;
 	char text[TEXT_BYTES], what[160] = "out of locked memory";
 
 	answer.err = -ENOMEM;
@@ -273,8 +272,8 @@ static void end_keys(struct call *call, const uint8_t *body, size_t len)
 						sizeof(what));
 	answer.keys = keys;
 	if (!answer.err && call->kind == CALL_DEC) {
-		answer.err = match_ids(call, keys, answer.count, ordered);
-		answer.keys = ordered;
+		answer.err = match_ids(call, keys, answer.count, keys + call->number);
+		answer.keys = keys + call->number;
 		snprintf(what, sizeof(what), "the keys are not those that were asked for");
 	}
 	if (!answer.err && answer.count == 0) {
