@@ -14,13 +14,14 @@
 
 #include "unp/agree.h"
 
-#define AGREE_STATE_MS	 2000  /* safety net: the state is sent at least this often */
-#define AGREE_RESYNC_MS	 30000 /* safety net: our epochs are read anew */
-#define AGREE_OFFER_MS	 60000 /* an unanswered offer is spent */
-#define AGREE_BACKOFF_MS 100   /* first pause after a failure, grows */
-#define AGREE_PAUSE_MS	 5000  /* longest pause after failures */
-#define AGREE_FOLLOW_MS	 20    /* being later than the peer by this is nothing */
-#define AGREE_SIMULATED	 64    /* epochs of which the mark is remembered */
+#define AGREE_STATE_MS	  2000	/* safety net: the state is sent at least this often */
+#define AGREE_RESYNC_MS	  30000 /* safety net: our epochs are read anew */
+#define AGREE_OFFER_MS	  60000 /* an unanswered offer is spent */
+#define AGREE_BACKOFF_MS  100	/* first pause after a failure, grows */
+#define AGREE_PAUSE_MS	  5000	/* longest pause after failures */
+#define AGREE_MISMATCH_MS 1000	/* longest pause after a key that the peer has not got */
+#define AGREE_FOLLOW_MS	  20	/* being later than the peer by this is nothing */
+#define AGREE_SIMULATED	  64	/* epochs of which the mark is remembered */
 
 /** An epoch of this end. @retiring: RETIRE was sent. */
 struct agree_epoch {

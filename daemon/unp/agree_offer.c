@@ -82,11 +82,16 @@ static bool may_offer(const struct agree *a)
 
 /* -------- offering -------- */
 
-static void pause_offers(struct agree *a)
+static void pause_up_to(struct agree *a, uint64_t longest)
 {
 	uint64_t pause = (uint64_t)AGREE_BACKOFF_MS * ++a->failures;
 
-	a->pause_until = agree_now(a) + (pause < AGREE_PAUSE_MS ? pause : AGREE_PAUSE_MS);
+	a->pause_until = agree_now(a) + (pause < longest ? pause : longest);
+}
+
+static void pause_offers(struct agree *a)
+{
+	pause_up_to(a, AGREE_PAUSE_MS);
 }
 
 static int send_offer(struct agree_slot *slot)
@@ -178,7 +183,7 @@ static void next_key_may_do(struct agree *a)
 	if (a->failures < a->config.wanted)
 		a->failures++;
 	else
-		pause_offers(a);
+		pause_up_to(a, AGREE_MISMATCH_MS);
 }
 
 static void refused(struct agree *a, const struct kx_epoch_answer *answer)

@@ -99,6 +99,42 @@ static void retire_unheld(struct agree *a)
 	}
 }
 
+/* Whether no further epoch can be put here, and nothing stands ready that would change it. */
+static bool stuck(const struct agree *a)
+{
+	uint32_t numbers = a->config.epochs.an_count, i;
+
+	if (agree_own_ready(a))
+		return false;
+	for (i = 0; i < numbers; i++)
+		if (!agree_own_number(a, i))
+			return false;
+	return numbers || a->own_count >= a->capacity;
+}
+
+/*
+ * A peer that has rebooted does not say that it left the epochs which stand
+ * here for it to send with: it has no outbound SA at all. Where they are in
+ * the way of new ones, they go.
+ */
+static void make_room(struct agree *a)
+{
+	uint32_t i;
+
+	if (a->peer.out != QKD_EPOCH_NONE || !stuck(a))
+		return;
+	for (i = 0; i < a->own_count; i++) {
+		struct agree_epoch *e = &a->own[i];
+		struct qkd_retire retire = {.channel = a->config.id, .epoch = e->epoch};
+
+		if (e->in != QKD_SA_ACTIVE || e->out == QKD_SA_ACTIVE || e->retiring ||
+		    e->epoch >= a->peer.settled || agree_peer_holds(a, e->epoch))
+			continue;
+		e->retiring = true;
+		submit(a, QKD_CMD_RETIRE, &retire, retire_done);
+	}
+}
+
 /* Lowest epoch that may become usable here and does not stand at the peer (yet). */
 static uint64_t first_unheld(const struct agree *a)
 {
@@ -167,6 +203,7 @@ void agree_peer_apply(struct agree *a)
 	if (!a->attached || !a->peer.known)
 		return;
 	retire_unheld(a);
+	make_room(a);
 	send_watermark(a);
 }
 

@@ -28,10 +28,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_MS	   5
-#define EPOCHS_MAX 8192
-#define KEYS_MAX   16384
-#define CHANNEL_ID 7
+#define STEP_MS	    5
+#define EPOCHS_MAX  8192
+#define KEYS_MAX    16384
+#define KEYS_TARGET 48
+#define CHANNEL_ID  7
 
 /* end.used[] */
 #define KEY_USED 1
@@ -97,8 +98,9 @@ struct end {
 	uint8_t put_key[KEYS_MAX];
 	uint32_t key_of[EPOCHS_MAX];
 	unsigned int puts;
-	unsigned int told_boot; /* peer's boot count when it sent its last state */
-	unsigned int out_boot;	/* the same when the epoch in use was activated */
+	unsigned int heard_boot; /* peer's boot count when it sent its last state */
+	unsigned int told_boot;	 /* the same for the watermark that the kernel has */
+	unsigned int out_boot;	 /* the same when the epoch in use was activated */
 	/* daemon */
 	struct agree *agree;
 	uint64_t timer_at;
@@ -182,6 +184,50 @@ static inline void drop_all(struct fifo *f)
 		free_job(job);
 }
 
+/* -------- for people -------- */
+
+/* For a person who looks into a failure: AGREE_SHOW=1. */
+static inline void world_show(const struct world *w)
+{
+	static const char in[] = "-raG", out[] = "-RAg";
+	const struct end *e;
+	uint32_t i, k;
+
+	if (!getenv("AGREE_SHOW"))
+		return;
+	print_message("%8llu keys %u offers %u answers", (unsigned long long)w->now, w->keys,
+		      w->offers);
+	for (i = 0; i < 9; i++)
+		print_message(" %u", w->answers[i]);
+	print_message("\n");
+	for (k = 0, e = &w->a; k < 2; k++, e = &w->b) {
+		const struct qkd_epochs *s = &e->epochs;
+		struct agree_status status = {.error = ""};
+
+		if (e->agree)
+			agree_status(e->agree, &status);
+		print_message("%8llu %c%s state %u out %lld watermark %lld..%lld peer %lld next "
+			      "%llu/%llu waits %d '%s':",
+			      (unsigned long long)w->now, "AB"[k], w -> link ? "" : " (cut)",
+			      s->state, (long long)s->out, (long long)s->peer_first,
+			      (long long)s->peer_last, (long long)s->peer_out,
+			      (unsigned long long)e->store_next, (unsigned long long)s->next,
+			      (int)status.waits, status.error);
+		for (i = 0; i < s->count; i++)
+			print_message(" %llu%c%c", (unsigned long long)s->slot[i].epoch,
+				      in[s->slot[i].in], out[s->slot[i].out]);
+		print_message("\n");
+	}
+}
+
+static inline void trace(const struct end *e, const char *what, unsigned int n, uint64_t x,
+			 uint64_t y)
+{
+	if (getenv("AGREE_TRACE"))
+		print_message("%8llu %c %s %x %lld %lld\n", (unsigned long long)e->w->now,
+			      e->initiator ? 'A' : 'B', what, n, (long long)x, (long long)y);
+}
+
 /* -------- the kernel -------- */
 
 static inline uint64_t kernel_ms(const struct end *e)
@@ -225,6 +271,8 @@ static inline void packet_meets_its_key(const struct end *e)
 		return; /* the peer rebooted since: nothing can help */
 	mine = slot_of(e, e->epochs.out);
 	theirs = p->stands ? slot_of(p, e->epochs.out) : NULL;
+	if (!mine || !theirs || theirs->in == QKD_SA_NONE)
+		world_show(e->w);
 	assert_non_null(mine);
 	assert_non_null(theirs);
 	assert_int_not_equal(theirs->in, QKD_SA_NONE);
@@ -235,6 +283,7 @@ static inline void packet_meets_its_key(const struct end *e)
 
 static inline void activated(struct end *e, uint64_t epoch)
 {
+	trace(e, "activated", 0, epoch, 0);
 	e->activations++;
 	/* The watermark that allowed it was of this boot of the peer, or of an earlier one. */
 	e->out_boot = e->told_boot;
@@ -364,6 +413,8 @@ static inline void kernel_act(struct end *e, struct job *job)
 	int32_t *status = (int32_t *)job->record;
 
 	job->acted = true;
+	trace(e, "command", job->cmd & 0xff, ((const struct qkd_retire *)job->record)->epoch,
+	      ((const struct qkd_watermark *)job->record)->last);
 	switch (job->cmd) {
 	case QKD_CMD_KEY_PUT:
 		*status = put_key(e, (const struct qkd_key *)job->record);
@@ -500,7 +551,7 @@ static inline int op_submit(void *arg, uint32_t cmd, const void *record, backend
 
 	job->cmd = cmd;
 	job->done = done;
-	job->boot = e->told_boot;
+	job->boot = e->heard_boot;
 	memcpy(job->record, record, _IOC_SIZE(cmd));
 	return 0;
 }
@@ -597,6 +648,7 @@ static inline void world_kill(struct end *e)
 
 	if (!agree)
 		return;
+	trace(e, "killed", 0, 0, 0);
 	e->agree = NULL;
 	e->link_seen = false;
 	if (e->w->link)
@@ -628,6 +680,7 @@ static inline void world_reboot(struct end *e)
 	world_kill(e);
 	empty_kernel(e);
 	e->boot++;
+	trace(e, "rebooted", e->boot, 0, 0);
 }
 
 /* With its keys: the store comes back empty, the keys made so far are not in it. */
@@ -725,7 +778,13 @@ static inline void deliver_frame(struct end *e, struct job *job)
 	if (kx_frame_decode(&header, job->octets + KX_HEADER_BYTES, frame, error, sizeof(error)))
 		fail_msg("a frame is refused: %s", error);
 	if (frame->type == KX_CHANNEL_STATE)
-		e->told_boot = job->boot;
+		e->heard_boot = job->boot;
+	if (frame->type == KX_CHANNEL_STATE)
+		trace(e, "peer settled, out, first", frame->state.count, frame->state.settled,
+		      (int64_t)frame->state.out * 100000 +
+			      (frame->state.count ? (int64_t)frame->state.epoch[0] : -1));
+	else
+		trace(e, "frame", frame->type, frame->offer.epoch, 0);
 	assert_int_equal(agree_frame(e->agree, frame), 0);
 	free(frame);
 }
@@ -771,6 +830,21 @@ static inline void run_daemon(struct end *e)
 	assert_false(e->lost);
 }
 
+/* Pools are kept at some size, as keys_target has it. */
+static inline void make_one_key(struct world *w)
+{
+	uint32_t unused = 0, i;
+
+	for (i = 0; i < w->keys; i++)
+		unused += !w->a.used[i];
+	if (unused >= KEYS_TARGET)
+		return;
+	w->keys++;
+	assert_true(w->keys < KEYS_MAX);
+	if (w->a.agree)
+		agree_keys_ready(w->a.agree);
+}
+
 static inline void step(struct world *w)
 {
 	struct end *e;
@@ -779,10 +853,7 @@ static inline void step(struct world *w)
 	w->now += STEP_MS;
 	while (w->key_every_ms && w->now >= w->next_key_at) {
 		w->next_key_at += w->key_every_ms;
-		w->keys++;
-		assert_true(w->keys < KEYS_MAX);
-		if (w->a.agree)
-			agree_keys_ready(w->a.agree);
+		make_one_key(w);
 	}
 	if (!w->key_every_ms)
 		w->next_key_at = w->now;
@@ -821,7 +892,7 @@ static inline struct world *world_begin(uint64_t seed, bool macsec)
 	assert_non_null(w);
 	w->seed = seed;
 	w->now = 1000;
-	w->keys = 40;
+	w->keys = KEYS_TARGET;
 	w->key_every_ms = 200;
 	w->next_key_at = w->now;
 	w->delay_ms = 20;
@@ -854,40 +925,6 @@ static inline void world_end(struct world *w)
 	empty_kernel(&w->a);
 	empty_kernel(&w->b);
 	free(w);
-}
-
-/* For a person who looks into a failure: AGREE_SHOW=1. */
-static inline void world_show(const struct world *w)
-{
-	static const char in[] = "-raG", out[] = "-RAg";
-	const struct end *e;
-	uint32_t i, k;
-
-	if (!getenv("AGREE_SHOW"))
-		return;
-	print_message("%8llu keys %u offers %u answers", (unsigned long long)w->now, w->keys,
-		      w->offers);
-	for (i = 0; i < 9; i++)
-		print_message(" %u", w->answers[i]);
-	print_message("\n");
-	for (k = 0, e = &w->a; k < 2; k++, e = &w->b) {
-		const struct qkd_epochs *s = &e->epochs;
-		struct agree_status status = {.error = ""};
-
-		if (e->agree)
-			agree_status(e->agree, &status);
-		print_message("%8llu %c%s state %u out %lld watermark %lld..%lld peer %lld next "
-			      "%llu/%llu waits %d '%s':",
-			      (unsigned long long)w->now, "AB"[k], w -> link ? "" : " (cut)",
-			      s->state, (long long)s->out, (long long)s->peer_first,
-			      (long long)s->peer_last, (long long)s->peer_out,
-			      (unsigned long long)e->store_next, (unsigned long long)s->next,
-			      (int)status.waits, status.error);
-		for (i = 0; i < s->count; i++)
-			print_message(" %llu%c%c", (unsigned long long)s->slot[i].epoch,
-				      in[s->slot[i].in], out[s->slot[i].out]);
-		print_message("\n");
-	}
 }
 
 /* Runs on without trouble: both ends roll over again, on time, in step. */

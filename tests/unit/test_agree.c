@@ -179,7 +179,6 @@ static void store_lost(void **state)
 		if (i & 2)
 			world_reboot(e);
 		world_run(w, 500);
-		w->keys += 100;
 		world_converges(w);
 		world_end(w);
 	}
@@ -304,7 +303,12 @@ static void strange_frames(void **state)
 	world_end(w);
 }
 
-/* -------- at random -------- */
+/*
+ * -------- at random --------
+ *
+ * AGREE_SEEDS=N runs more lives, AGREE_SEED=N that one alone; AGREE_SHOW=1 and
+ * AGREE_TRACE=1 print what happened.
+ */
 
 static void trouble(struct world *w, struct end *fragile)
 {
@@ -361,7 +365,6 @@ static void one_random_life(uint64_t seed, bool macsec)
 		if (draw(w, 3))
 			world_link(w, true);
 	}
-	w->keys += 200;
 	world_run(w, 1000);
 	world_converges(w);
 	world_end(w);
@@ -369,14 +372,15 @@ static void one_random_life(uint64_t seed, bool macsec)
 
 static void random_lives(void **state)
 {
-	uint64_t seed, first = 1, last = 150;
-	const char *only = getenv("AGREE_SEED");
+	const char *only = getenv("AGREE_SEED"), *more = getenv("AGREE_SEEDS");
+	uint64_t seed, first = 1, last = more ? strtoull(more, NULL, 0) : 100;
 
 	if (only)
 		first = last = strtoull(only, NULL, 0);
 	for (seed = first; seed <= last; seed++) {
-		print_message("seed %llu\r", (unsigned long long)seed);
 		one_random_life(seed, is_macsec(state));
+		if (only || more)
+			print_message("seed %llu\n", (unsigned long long)seed);
 	}
 }
 
