@@ -98,10 +98,8 @@ static int read_master(const char *file, uint8_t master[SEAL_MASTER_BYTES], char
 	if (fd < 0) {
 		err = -errno;
 		if (err == -ENOENT)
-			snprintf(error, error_len,
-				 "%s: no master key; make one: (umask 077; head -c %d /dev/urandom "
-				 ">%s)",
-				 file, SEAL_MASTER_BYTES, file);
+			snprintf(error, error_len, "%s: no master key; make one: qkdkeyd --init",
+				 file);
 		else
 			snprintf(error, error_len, "%s: cannot open the master key: %s", file,
 				 strerror(-err));
