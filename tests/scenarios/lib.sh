@@ -50,7 +50,12 @@ say() {
 
 die() {
 	say "$*"
+	show_logs
 	exit 1
+}
+
+show_logs() { # what the programs said last
+	tail -n 20 "$WORK"/qkdsim.log "$WORK"/[ab]/qkdkeyd.log >&2
 }
 
 # ---- network ----------------------------------------------------------------
