@@ -44,7 +44,8 @@ int pool_create(struct loop *loop, const struct config_link *link, struct store 
 		struct kx *kx, struct source *source, struct pool **pool);
 
 /**
- * pool_destroy - after kx_destroy(), before source_destroy() and store_close()
+ * pool_destroy - before source_destroy() and store_close(); the loop must not
+ * turn between it and kx_destroy()
  *
  * Takes that are under way are answered all the same, at the latest by store_close().
  */

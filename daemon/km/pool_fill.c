@@ -111,6 +111,7 @@ static void on_announce_timer(void *arg)
 /** New keys on their way from the device into the store and to the peer. */
 struct fill {
 	struct pool_job job;
+	size_t asked;
 	struct km_key_id ids[KX_KEYS_MAX];
 	size_t count;
 };
@@ -183,6 +184,17 @@ static void on_got(void *arg, int err, const struct km_key *keys, size_t count, 
 		pool_job_free(&fill->job);
 		return;
 	}
+	/*
+	 * A device with fewer keys than asked for may refuse (clause 5.2): ask
+	 * for less before taking it for empty.
+	 */
+	if (err == -EAGAIN && fill->asked > 1) {
+		pool->ask = fill->asked / 2;
+		pool->filling = false;
+		pool_job_free(&fill->job);
+		pool_fill(pool);
+		return;
+	}
 	pool_note_source(pool, err, text);
 	if (err) {
 		pool->filling = false;
@@ -190,6 +202,7 @@ static void on_got(void *arg, int err, const struct km_key *keys, size_t count, 
 		pool_job_free(&fill->job);
 		return;
 	}
+	pool->ask = 2 * fill->asked;
 	fill->count = count < KX_KEYS_MAX ? count : KX_KEYS_MAX;
 	for (size_t i = 0; i < fill->count; i++)
 		fill->ids[i] = keys[i].id;
@@ -202,10 +215,14 @@ static void on_got(void *arg, int err, const struct km_key *keys, size_t count, 
 static void get_keys(struct pool *pool, uint64_t missing)
 {
 	struct fill *fill = pool_job_new(pool, sizeof(*fill));
-	size_t count = missing < KX_KEYS_MAX ? (size_t)missing : KX_KEYS_MAX;
+	size_t count = missing < pool->ask ? (size_t)missing : pool->ask;
 
 	if (pool->store_failures)
 		count = 1; /* a probe: what the store does not take is lost */
+	if (count > KX_KEYS_MAX)
+		count = KX_KEYS_MAX;
+	if (fill)
+		fill->asked = count;
 	if (fill && source_get_keys(pool->source, count, on_got, fill) == 0) {
 		pool->filling = true;
 		return;
@@ -379,6 +396,7 @@ void pool_fill_init(struct pool *pool)
 {
 	pool->fill_again.fire = on_fill_timer;
 	pool->fill_again.arg = pool;
+	pool->ask = KX_KEYS_MAX;
 	pool->announce_again.fire = on_announce_timer;
 	pool->announce_again.arg = pool;
 }

@@ -72,6 +72,7 @@ struct pool {
 
 	/* initiator */
 	bool filling;
+	size_t ask; /* most keys to ask for: halved when the device has fewer */
 	struct loop_timer fill_again;
 	bool listing;
 	size_t unconfirmed; /* keys announced on this link session */
