@@ -24,50 +24,16 @@
 #define LOOKAHEAD_ESP_MAX   64
 #define LOOKAHEAD_MACSEC    2 /* of 4 ANs one is in use and one in grace */
 
-/* A value of a list that must not come twice. */
-struct entry {
-	const char *value;
-	unsigned int index;
-};
-
-static int compare_entries(const void *a, const void *b)
+static struct config_entry *new_entries(unsigned int count, struct config_reports *reports)
 {
-	const struct entry *left = a;
-	const struct entry *right = b;
-	int order = strcmp(left->value, right->value);
-
-	return order ? order : (left->index > right->index) - (left->index < right->index);
-}
-
-/* Reports each entry whose value came before; sorts @entries. */
-static void check_unique(struct entry *entries, unsigned int count, const struct config_node *list,
-			 const char *field, const char *what, struct config_reports *reports)
-{
-	char quoted[CONFIG_QUOTE];
-
-	qsort(entries, count, sizeof(*entries), compare_entries);
-	for (unsigned int i = 1; i < count; i++) {
-		const struct config_node *first = config_node_at(list, entries[i - 1].index);
-		const struct config_node *twin = config_node_at(list, entries[i].index);
-
-		if (strcmp(entries[i - 1].value, entries[i].value))
-			continue;
-		config_report(reports, twin, field, "%s is the %s of another entry, in line %u",
-			      config_quote(entries[i].value, quoted), what,
-			      first ? first->line : 0);
-	}
-}
-
-static struct entry *new_entries(unsigned int count, struct config_reports *reports)
-{
-	struct entry *entries = calloc(count ? count : 1, sizeof(*entries));
+	struct config_entry *entries = calloc(count ? count : 1, sizeof(*entries));
 
 	if (!entries)
 		config_report_line(reports, 0, "out of memory");
 	return entries;
 }
 
-static void add_entry(struct entry *entries, unsigned int *used, const char *value,
+static void add_entry(struct config_entry *entries, unsigned int *used, const char *value,
 		      unsigned int index)
 {
 	if (!value)
@@ -170,7 +136,7 @@ static void check_peer(const struct config *config, struct config_peer *peer,
 static void check_peers(struct config *config, const struct config_node *list,
 			struct config_reports *reports)
 {
-	struct entry *names = new_entries(config->peers_count, reports);
+	struct config_entry *names = new_entries(config->peers_count, reports);
 	unsigned int used = 0;
 
 	if (!names)
@@ -179,7 +145,7 @@ static void check_peers(struct config *config, const struct config_node *list,
 		check_peer(config, &config->peers[i], config_node_at(list, i), reports);
 		add_entry(names, &used, config->peers[i].name, i);
 	}
-	check_unique(names, used, list, "name", "name", reports);
+	config_check_unique(names, used, list, "name", "name", reports);
 	free(names);
 }
 
@@ -275,7 +241,7 @@ static void check_link(const struct config *config, struct config_link *link,
 static void check_links(struct config *config, const struct config_node *list,
 			struct config_reports *reports)
 {
-	struct entry *names = new_entries(config->links_count, reports);
+	struct config_entry *names = new_entries(config->links_count, reports);
 	unsigned int used = 0;
 
 	if (!names)
@@ -284,7 +250,7 @@ static void check_links(struct config *config, const struct config_node *list,
 		check_link(config, &config->links[i], config_node_at(list, i), reports);
 		add_entry(names, &used, config->links[i].name, i);
 	}
-	check_unique(names, used, list, "name", "name", reports);
+	config_check_unique(names, used, list, "name", "name", reports);
 	free(names);
 }
 
@@ -398,8 +364,8 @@ void config_check_channel(const struct config *config, struct config_channel *ch
 static void check_channels(struct config *config, const struct config_node *list,
 			   struct config_reports *reports)
 {
-	struct entry *names = new_entries(config->channels_count, reports);
-	struct entry *devices = new_entries(config->channels_count, reports);
+	struct config_entry *names = new_entries(config->channels_count, reports);
+	struct config_entry *devices = new_entries(config->channels_count, reports);
 	unsigned int named = 0;
 	unsigned int devised = 0;
 
@@ -412,11 +378,12 @@ static void check_channels(struct config *config, const struct config_node *list
 			add_entry(devices, &devised, channel->macsec->device, i);
 	}
 	if (names && devices) {
-		check_unique(names, named, list, "name", "name", reports);
-		check_unique(devices, devised, list, "macsec", "device", reports);
+		config_check_unique(names, named, list, "name", "name", reports);
+		config_check_unique(devices, devised, list, "macsec", "device", reports);
 	}
 	free(names);
 	free(devices);
+	config_check_selectors(config, list, reports);
 }
 
 void config_check(struct config *config, const struct config_node *root,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define REPLAY_ESP_MAX 4096
+#define NETS_MAX       64 /* on each side of a tunnel: 64 times 64 policies */
 
 /* Of one host: neither unspecified nor multicast nor broadcast. */
 static bool is_unicast(const struct config_address *address)
@@ -93,6 +94,11 @@ static unsigned int check_nets(char **nets, unsigned int count, const struct con
 	unsigned int families = 0;
 	char quoted[CONFIG_QUOTE];
 
+	if (count > NETS_MAX) {
+		config_report(reports, list, NULL, "has %u networks; the most is %d, sum them up",
+			      count, NETS_MAX);
+		return FAMILY_UNKNOWN;
+	}
 	for (unsigned int i = 0; i < count; i++) {
 		const struct config_node *entry = config_node_at(list, i);
 		struct config_net net;

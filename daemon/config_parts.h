@@ -126,6 +126,26 @@ bool config_check_range(uint32_t value, uint32_t low, uint32_t high, const char 
 void config_check_tls(const struct config_tls *tls, const struct config_node *map,
 		      struct config_reports *reports);
 
+/** struct config_entry - a value of a list that must not come twice, and its place */
+struct config_entry {
+	const char *value;
+	unsigned int index;
+};
+
+/**
+ * config_check_unique - reports each entry whose value came before
+ * @entries: get sorted
+ * @field: of the entry, to be named in the report
+ * @what: the value is this of another entry
+ */
+void config_check_unique(struct config_entry *entries, unsigned int count,
+			 const struct config_node *list, const char *field, const char *what,
+			 struct config_reports *reports);
+
+/** No two channels may claim the same traffic: the kernel takes one policy for it. */
+void config_check_selectors(const struct config *config, const struct config_node *list,
+			    struct config_reports *reports);
+
 /** Sets *@value to a copy of @fallback if it is NULL. -ENOMEM is reported. */
 bool config_default_text(char **value, const char *fallback, struct config_reports *reports);
 

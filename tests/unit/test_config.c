@@ -385,7 +385,10 @@ static void test_channels(void **state)
 	assert_true(reported(16, "channels[0].kind", "is missing"));
 	assert_true(reported(16, "channels[0].on_exhausted", "is missing; it is your choice"));
 	assert_int_equal(reports.count, 3);
-	expect_only(TOP LINK TUNNEL TUNNEL, 26, "channels[1].name", "of another entry, in line 16");
+	assert_int_equal(load(TOP LINK TUNNEL TUNNEL, &config), -EINVAL);
+	assert_true(reported(26, "channels[1].name", "of another entry, in line 16"));
+	assert_true(reported(31, "channels[1].esp", "10.1.0.0/16 to 10.2.0.0/16\" is the traffic"));
+	assert_int_equal(reports.count, 2);
 	expect_only(TOP LINK TUNNEL "    rollover_ms: 99\n", 26, "channels[0].rollover_ms",
 		    "from 100 to 86400000 ms");
 	expect_only(TOP LINK TUNNEL "    grace_ms: 60001\n", 26, "channels[0].grace_ms",
@@ -459,6 +462,42 @@ static void test_esp(void **state)
 			 0);
 	assert_int_equal(config->channels[0].esp->local_nets_count, 2);
 	assert_string_equal(config->channels[0].esp->remote_nets[1], "::/0");
+	config_free(config);
+}
+
+#define PAIR(name, local, remote, more)                                                            \
+	"  - {name: " name                                                                         \
+	", link: l, cipher: aes-256-gcm, on_exhausted: hold, kind: esp-tunnel, "                   \
+	"esp: {" ENDS ", local_nets: " local ", remote_nets: " remote more "}}\n"
+
+/* The same traffic in two channels: one policy would hide the other. */
+static void test_selectors(void **state)
+{
+	struct config *config;
+	char many[2048];
+
+	expect_only(TOP LINK PAIR("a", "[10.0.0.0/8, \"2001:db8::/32\"]",
+				  "[10.1.0.0/16, \"2001:db8:0::/48\"]", "")
+			    PAIR("b", "[\"2001:0db8::/32\"]", "[\"2001:db8::/48\"]", ""),
+		    17, "channels[1].esp", "traffic of another entry, in line 16");
+	expect_only(TOP LINK PAIR("a", "[10.0.0.0/8]", "[10.1.0.0/16]", ", mark: 5")
+			    PAIR("b", "[10.0.0.0/8]", "[10.1.0.0/16]", ", mark: 5"),
+		    17, "channels[1].esp", "mark 0x5");
+	snprintf(many, sizeof(many), "%s",
+		 TOP LINK "  - {name: a, link: l, cipher: aes-256-gcm, "
+			  "on_exhausted: hold, kind: esp-tunnel, esp: {" ENDS
+			  ", remote_nets: [10.0.0.0/8], local_nets: [");
+	for (int i = 0; i < 65; i++)
+		snprintf(many + strlen(many), sizeof(many) - strlen(many), "10.%d.0.0/16,", i);
+	strcat(many, "]}}\n");
+	expect_only(many, 16, "channels[0].esp.local_nets", "has 65 networks; the most is 64");
+	/* overlapping, or told apart by mark or interface: that is the operator's right */
+	assert_int_equal(load(TOP LINK PAIR("a", "[10.0.0.0/8]", "[10.1.0.0/16]",
+					    "") PAIR("b", "[10.0.0.0/8]", "[10.1.0.0/24]", "")
+				      PAIR("c", "[10.0.0.0/8]", "[10.1.0.0/16]", ", mark: 5") PAIR(
+					      "d", "[10.0.0.0/8]", "[10.1.0.0/16]", ", if_id: 5"),
+			      &config),
+			 0);
 	config_free(config);
 }
 
@@ -626,15 +665,16 @@ static int remove_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_given_values),
-		cmocka_unit_test(test_no_lists),       cmocka_unit_test(test_syntax),
-		cmocka_unit_test(test_bomb),	       cmocka_unit_test(test_files),
-		cmocka_unit_test(test_shape),	       cmocka_unit_test(test_top),
-		cmocka_unit_test(test_peers),	       cmocka_unit_test(test_links),
-		cmocka_unit_test(test_channels),       cmocka_unit_test(test_esp),
-		cmocka_unit_test(test_macsec),	       cmocka_unit_test(test_many_mistakes),
-		cmocka_unit_test(test_channel_spec),   cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_examples_match), cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_given_values),
+		cmocka_unit_test(test_no_lists),      cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_bomb),	      cmocka_unit_test(test_files),
+		cmocka_unit_test(test_shape),	      cmocka_unit_test(test_top),
+		cmocka_unit_test(test_peers),	      cmocka_unit_test(test_links),
+		cmocka_unit_test(test_channels),      cmocka_unit_test(test_esp),
+		cmocka_unit_test(test_macsec),	      cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_many_mistakes), cmocka_unit_test(test_channel_spec),
+		cmocka_unit_test(test_examples),      cmocka_unit_test(test_examples_match),
+		cmocka_unit_test(test_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
