@@ -315,8 +315,8 @@ static int events(struct client *c, uint64_t count)
 	puts("ready");
 	fflush(stdout);
 	while (count) {
-		if (poll(&p, 1, 10000) != 1) {
-			fprintf(stderr, "qkdtest: events: nothing for 10 s\n");
+		if (poll(&p, 1, 60000) != 1) {
+			fprintf(stderr, "qkdtest: events: nothing for a minute\n");
 			return 1;
 		}
 		n = read(c->fd, e, sizeof(e));
