@@ -20,7 +20,6 @@
 #define AGREE_BACKOFF_MS  100	/* first pause after a failure, grows */
 #define AGREE_PAUSE_MS	  5000	/* longest pause after failures */
 #define AGREE_MISMATCH_MS 1000	/* longest pause after a key that the peer has not got */
-#define AGREE_FOLLOW_MS	  20	/* being later than the peer by this is nothing */
 #define AGREE_SIMULATED	  64	/* epochs of which the mark is remembered */
 
 /** An epoch of this end. @retiring: RETIRE was sent. */
@@ -46,6 +45,7 @@ enum agree_slot_state {
  * @session: agree.session at the offer
  * @order: responder: offers are served in this order
  * @checked: responder: our epochs were read after the offer came
+ * @early: PUTTING: an event of it, perhaps, came before the answer
  * @deadline: initiator, SENT: when it is spent
  * @secret: locked memory: the QKD key and the session secret; NULL: none
  */
@@ -57,6 +57,7 @@ struct agree_slot {
 	uint64_t session;
 	uint64_t order;
 	bool checked;
+	bool early;
 	uint64_t deadline;
 	struct agree_secret *secret;
 };
@@ -95,7 +96,9 @@ struct agree_watermark {
  * @failures: in a row, for the pause
  * @pause_until: no offers before
  * @clash: in this session: both ends have the same role
+ * @switched_at: when our outbound SA was heard to have moved
  * @behind_since: when the peer was heard to have switched before us, 0: it has not
+ * @behind_out: what the peer had switched to then, or later
  * @follow: we were much later than it: follow its next switch at once
  * @mark: ring of the last epochs put, with their simulated mark
  */
@@ -135,7 +138,9 @@ struct agree {
 	unsigned int failures;
 	uint64_t pause_until;
 	bool clash;
+	uint64_t switched_at;
 	uint64_t behind_since;
+	uint64_t behind_out;
 	bool follow;
 
 	struct {

@@ -3,8 +3,9 @@
  * This end's epochs as the backend has them: read once, then kept by its
  * events and by the answers to KEY_PUT. See agree.h.
  *
- * An event may be read before the answer of a list that is older than it, so
- * a list during which an event came is asked for again.
+ * An event may be read before the answer of a command that came before it: a
+ * list during which an event came is asked for again, and so are the epochs
+ * after a KEY_PUT of which an event was heard first.
  */
 #include "unp/agree_internal.h"
 #include "log.h"
@@ -55,7 +56,7 @@ int agree_own_add(struct agree *a, uint64_t epoch)
 	a->own[a->own_count++] = (struct agree_epoch){
 		.epoch = epoch,
 		.in = QKD_SA_ACTIVE,
-		.out = QKD_SA_READY,
+		.out = epoch == a->out ? QKD_SA_ACTIVE : QKD_SA_READY,
 	};
 	return 0;
 }
@@ -162,6 +163,7 @@ static void activated(struct agree *a, uint64_t epoch)
 			e->out = QKD_SA_NONE; /* passed */
 	}
 	a->out = epoch;
+	a->switched_at = agree_now(a);
 }
 
 static void peer_moved(struct agree *a, uint64_t epoch)
@@ -185,10 +187,22 @@ static void retired(struct agree *a, uint64_t epoch)
 	a->own_count--;
 }
 
+/* Whether @event may be about an epoch of which KEY_PUT is not answered yet. */
+static void mark_early(struct agree *a, const struct qkd_event *event)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->slots; i++)
+		if (a->slot[i].state == SLOT_PUTTING && event->type != QKD_EVENT_INSTALLED &&
+		    event->epoch >= a->slot[i].epoch)
+			a->slot[i].early = true;
+}
+
 void agree_backend_event(struct agree *a, const struct qkd_event *event)
 {
 	if (a->listing)
 		a->list_again = true;
+	mark_early(a, event);
 	switch (event->type) {
 	case QKD_EVENT_INSTALLED:
 		/* The answer to our KEY_PUT says it, or has said it. */

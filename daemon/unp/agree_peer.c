@@ -215,38 +215,55 @@ void agree_peer_apply(struct agree *a)
  * switch at once: well before its own is due, so that the two do not make a
  * double step, and in step for a long time after.
  */
-static bool behind(const struct agree *a)
+/* Switches that we are behind: ready epochs up to the one that the peer uses. */
+static uint32_t behind(const struct agree *a)
 {
-	uint32_t i;
+	uint32_t count = 0, i;
 
 	if (a->out == QKD_EPOCH_NONE || a->peer.out == QKD_EPOCH_NONE || a->peer.out <= a->out)
-		return false;
+		return 0;
 	for (i = 0; i < a->own_count; i++)
-		if (a->own[i].out == QKD_SA_READY && a->own[i].epoch <= a->peer.out)
-			return true;
-	return false;
+		count += a->own[i].out == QKD_SA_READY && a->own[i].epoch <= a->peer.out;
+	return count;
+}
+
+static uint64_t lag_allowed(const struct agree *a)
+{
+	return a->config.epochs.rollover_ms / 4;
+}
+
+static void note_lag(struct agree *a)
+{
+	if (a->behind_since && agree_now(a) - a->behind_since > lag_allowed(a))
+		a->follow = true;
+}
+
+/* Whether our own switch is so near that it may happen before the command arrives. */
+static bool due_soon(const struct agree *a)
+{
+	return agree_now(a) + lag_allowed(a) / 2 > a->switched_at + a->config.epochs.rollover_ms;
 }
 
 void agree_follow(struct agree *a)
 {
 	struct qkd_rollover rollover = {.channel = a->config.id};
-	uint64_t now = agree_now(a), allowed = a->config.epochs.rollover_ms / 8;
+	uint32_t steps = a->up && a->attached && a->peer.known ? behind(a) : 0;
 
-	if (allowed < AGREE_FOLLOW_MS)
-		allowed = AGREE_FOLLOW_MS;
-	if (!a->up || !a->attached || !a->peer.known || !behind(a)) {
-		if (a->behind_since && now - a->behind_since > allowed)
-			a->follow = true;
+	note_lag(a);
+	if (!steps) {
 		a->behind_since = 0;
 		return;
 	}
-	if (a->behind_since)
-		return;
-	a->behind_since = now;
-	if (!a->follow)
+	if (a->behind_since && a->behind_out == a->peer.out)
+		return; /* no new switch of the peer */
+	a->behind_since = a->behind_since ? a->behind_since : agree_now(a);
+	a->behind_out = a->peer.out;
+	if (!a->follow || due_soon(a))
 		return;
 	a->follow = false;
-	submit(a, QKD_CMD_ROLLOVER, &rollover, ignore_done);
+	a->behind_since = 0;
+	while (steps--)
+		submit(a, QKD_CMD_ROLLOVER, &rollover, ignore_done);
 }
 
 /* -------- the peer's report -------- */

@@ -62,6 +62,7 @@ static void put_done(void *arg, int err, const void *record)
 	struct agree *a = slot->agree;
 	const struct qkd_key *key = record;
 	uint64_t epoch = slot->epoch;
+	bool early = slot->early;
 	bool answer = !a->config.initiator && a->up && slot->session == a->session;
 
 	agree_slot_free(slot);
@@ -83,7 +84,7 @@ static void put_done(void *arg, int err, const void *record)
 	a->dirty = true;
 	if (err == -ENOENT)
 		a->ops->lost(a->arg);
-	else if (err)
+	else if (err || early)
 		agree_own_list(a);
 	agree_settle(a);
 out:
