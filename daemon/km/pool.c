@@ -45,9 +45,12 @@ void pool_job_free(struct pool_job *job)
 static void note_level(struct pool *pool)
 {
 	uint64_t ready = pool->counts.ready;
-	uint64_t enough =
-		(uint64_t)pool->low * 2 < pool->target ? (uint64_t)pool->low * 2 : pool->target;
+	uint64_t enough = (uint64_t)pool->low * 2;
 
+	if (enough > pool->target)
+		enough = pool->target;
+	if (enough < pool->low)
+		enough = pool->low;
 	if (ready == 0 && pool->level != POOL_EMPTY) {
 		pool->level = POOL_EMPTY;
 		log_warn("link %s: no key is left", pool->link);
@@ -55,7 +58,7 @@ static void note_level(struct pool *pool)
 		pool->level = POOL_LOW;
 		log_warn("link %s: keys are low: %llu ready, below %u", pool->link,
 			 (unsigned long long)ready, pool->low);
-	} else if (ready >= enough && pool->level != POOL_ENOUGH) {
+	} else if (ready > 0 && ready >= enough && pool->level != POOL_ENOUGH) {
 		pool->level = POOL_ENOUGH;
 		log_info("link %s: %llu keys ready", pool->link, (unsigned long long)ready);
 	}

@@ -29,7 +29,7 @@ static void turn(void *arg)
 	do {                                                                                       \
 		struct loop_timer watchdog = {.fire = hang, .arg = #condition};                    \
 		struct loop_timer tick = {.fire = turn};                                           \
-		loop_timer_set(loop, &watchdog, 60000);                                            \
+		loop_timer_set(loop, &watchdog, 45000);                                            \
 		while (!(condition)) {                                                             \
 			loop_timer_set(loop, &tick, 5);                                            \
 			assert_int_equal(loop_run(loop), 0);                                       \
