@@ -2,6 +2,7 @@
 /* Messages: levels, prefixes, no forged lines, limits; and the back-off. */
 #include "log.h"
 #include "km/backoff.h"
+#include <stddef.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
