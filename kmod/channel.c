@@ -258,6 +258,7 @@ bool qkd_channel_epoch(struct qkd_chan *c, u64 epoch, struct qkd_epoch *r)
 {
 	const struct qkd_epoch_slot *slot = c->epochs.slot;
 	const struct qkd_epoch_slot *end = slot + c->epochs.count;
+	const struct qkd_sa *sa;
 
 	lockdep_assert_held(&c->lock);
 	while (slot < end && slot->epoch < epoch)
@@ -269,6 +270,8 @@ bool qkd_channel_epoch(struct qkd_chan *c, u64 epoch, struct qkd_epoch *r)
 	r->epoch = slot->epoch;
 	r->in = slot->in;
 	r->out = slot->out;
-	c->backend->report(c, slot->sa, r);
+	sa = slot->sa;
+	memcpy(r->key_id, sa->key_id, sizeof(r->key_id));
+	c->backend->report(c, sa, r);
 	return true;
 }
