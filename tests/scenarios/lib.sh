@@ -100,7 +100,7 @@ macsec_device() { # SITE ADDRESS: made here, so that it has its address from the
 
 	site "$1" ip link set mac address "${!mac}"
 	site "$1" ip link add link mac macsec0 type macsec port 1 cipher gcm-aes-256 \
-		encrypt on protect on validate strict send_sci on
+		encrypt on protect on validate strict send_sci on replay on window 0
 	site "$1" sysctl -qw net.ipv6.conf.macsec0.disable_ipv6=1
 	site "$1" ip address add "$2/24" dev macsec0
 	site "$1" ip link set macsec0 up
