@@ -346,26 +346,29 @@ static void compare(struct channel *c, const struct qkd_channel *standing, size_
 		add(c);
 		return;
 	}
-	log_info("channel %s: found standing in the kernel, next epoch %llu", c->config->name,
-		 (unsigned long long)c->record.first_epoch);
+	log_info("channel %s: attached to what stands in the kernel; next epoch %llu",
+		 c->config->name, (unsigned long long)c->record.first_epoch);
 	c->state = same->state;
 	stands(c);
 }
 
+/* The first answer of the backend: only now are its limits known. */
 static void standing_came(void *arg, int err, const void *records, size_t count)
 {
 	struct channel *c = arg;
-	char text[160];
+	char text[256];
 
 	if (c->gone || c->phase != CHANNEL_ATTACHING)
 		goto out;
-	if (!err) {
+	if (err)
+		snprintf(text, sizeof(text), "the channels in the kernel cannot be listed: %s",
+			 strerror(-err));
+	else
+		err = channel_make_record(c, c->record.id, text, sizeof(text));
+	if (err)
+		attach_failed(c, text);
+	else
 		compare(c, records, count);
-		goto out;
-	}
-	snprintf(text, sizeof(text), "the channels in the kernel cannot be listed: %s",
-		 strerror(-err));
-	attach_failed(c, text);
 out:
 	channel_put(c);
 }
@@ -385,7 +388,8 @@ static int prepare(struct channel *c, uint32_t id, char *error, size_t error_len
 		snprintf(error, error_len, "the backend is lost; restart qkdkeyd");
 		return -ENODEV;
 	}
-	return channel_make_record(c, id, error, error_len);
+	c->record.id = id;
+	return 0;
 }
 
 static void attach(struct channel *c, uint32_t id)
