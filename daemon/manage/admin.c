@@ -331,12 +331,12 @@ static void send_event(struct admin_conn *conn, const char *line, size_t len)
 	/* an answer is going out in portions: a line between them would break it */
 	if (conn->out.len || conn->closing)
 		return;
-	if (stream_pending(conn->stream) > ADMIN_BEHIND_MAX ||
-	    stream_write(conn->stream, line, len)) {
+	if (stream_pending(conn->stream) > ADMIN_BEHIND_MAX)
 		log_warn("admin socket: a follower of events does not read; it is dropped");
-		conn->closing = true;
-		stream_abort(conn->stream);
-	}
+	else if (!stream_write(conn->stream, line, len))
+		return;
+	conn->closing = true;
+	stream_abort(conn->stream);
 }
 
 void admin_event(struct admin *admin, const struct channel_event *event)

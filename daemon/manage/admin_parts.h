@@ -83,6 +83,7 @@ struct admin_call {
 	int error;
 	char *subject;
 	bool dry_run;
+	bool quiet; /* what the change says is no news for people */
 };
 
 /** A request, the stream's text line; answers or starts it. */

@@ -236,7 +236,9 @@ static void changed(void *arg, int err, const char *text)
 		admin_call_fail(call, error_code(err), NULL, "%s", text ? text : error_text(err));
 		return;
 	}
-	if (text || call->subject)
+	if (call->quiet)
+		data = json_pack("{s:s*}", "result", text);
+	else if (text || call->subject)
 		data = json_pack("{s:s++}", "note", text ? text : "",
 				 text && call->subject ? "; " : "",
 				 call->subject ? call->subject : "");
@@ -308,6 +310,7 @@ static void run_rollover(struct admin_call *call)
 		say(call, "would switch the outbound SA of channel %s; %llu epochs stand ready",
 		    view.config->name,
 		    view.counters ? (unsigned long long)view.counters->ready : 0ULL);
+	call->quiet = !call->dry_run;
 	if (!stop_here(call))
 		began(call,
 		      channels_rollover(call->node->channels, view.config->name, changed, call));

@@ -602,6 +602,10 @@ static void test_changes(void **state)
 	json_decref(data);
 	later_text = "in part";
 	data = ask_good("channel.rollover", "{\"channel\":\"wire\"}");
+	assert_string_equal(text_at(data, "result"), "in part");
+	assert_null(json_object_get(data, "note"));
+	json_decref(data);
+	data = ask_good("channel.delete", "{\"channel\":\"wire\"}");
 	assert_string_equal(text_at(data, "note"), "in part");
 	json_decref(data);
 	action_error = -EAGAIN;

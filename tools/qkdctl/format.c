@@ -45,7 +45,7 @@ static void duration(double ms, char *text, size_t size)
 {
 	long long s = (long long)(ms / 1000);
 
-	if (ms < 1000)
+	if (ms < 999.5)
 		snprintf(text, size, "%.0f ms", ms);
 	else if (ms < 60000)
 		snprintf(text, size, "%.*f s", s * 1000 == (long long)ms ? 0 : 1, ms / 1000);
