@@ -32,7 +32,7 @@
  *    batch as a whole was refused; then no record was touched:
  *      -EPROTO     the first command on this file was not QKD_CMD_HELLO
  *      -ENOTTY     unknown command number, or another record size
- *      -EINVAL     count is 0, or flags or reserved fields are not zero, or
+ *      -EINVAL     count is 0, addr is not 8-aligned, flags are not zero, or
  *                  IORING_URING_CMD_FIXED is missing
  *      -E2BIG      count is larger than qkd_hello.max_batch
  *      -EFAULT     the run is not inside the registered buffer
@@ -138,7 +138,8 @@ enum qkd_channel_state {
 /**
  * struct qkd_channel - QKD_CMD_CHANNEL_ADD, _DELETE, _LIST
  * @status: out: 0 or
- *          ADD: -EEXIST (@id is taken), -EINVAL (a field is out of range),
+ *          ADD: -EEXIST (@id, or another channel has the @reqid or @ifindex),
+ *          -EINVAL (a field is out of range),
  *          -ENOSPC (max_channels), -ENODEV (no macsec device @ifindex here),
  *          -EOPNOTSUPP (cipher or kind not on this kernel), -ENOMEM;
  *          DELETE: -ENOENT
@@ -162,7 +163,8 @@ enum qkd_channel_state {
  * @mark: ESP: mark value and
  * @mark_mask: mask, or 0, 0
  * @replay_window: ESP: packets, 1 to 4096; MACsec: 0 (the device has its own)
- * @ifindex: MACsec: the macsec device in this network namespace; ESP: 0
+ * @ifindex: MACsec: the macsec device in this network namespace, which is set
+ *           to protect and encrypt; ESP: 0
  * @sci_peer: MACsec: the peer's secure channel identifier, network order as
  *            in IEEE 802.1AE (the first octet in memory is the first on the
  *            wire); ESP: 0
@@ -232,7 +234,9 @@ struct qkd_material {
  *          (reserved field, all-zero key, same key in both directions),
  *          -EEXIST (another SA of this machine has the SPI: the epoch is
  *          spent, use the next), -ERANGE (the channel's SPIs are used up),
- *          -ENODEV (macsec device gone), -ENOMEM
+ *          -ENODEV (macsec device gone), -ENOMEM, -EIO (the kernel refused the
+ *          SA, as for a macsec device of another cipher suite; the event
+ *          QKD_EVENT_FAILED has its reason)
  * @channel: qkd_channel.id
  * @epoch: larger than every epoch that was put on this channel before; gaps
  *         are allowed. An epoch is spent by the attempt, whatever its status,
