@@ -193,6 +193,8 @@ install-programs: user man
 	for m in $(notdir $(MAN)); do \
 		install -D -m 644 -t $(SHAREDIR)/man/man$${m##*.} $(BUILD)/man/$$m || exit; \
 	done
+	install -D -m 644 -t $(SHAREDIR)/doc/qkdkeyd $(wildcard README.md docs/*.md)
+	install -D -m 644 -t $(SHAREDIR)/doc/qkdkeyd/examples $(wildcard docs/examples/*)
 	$(if $(COMPLETION),install -D -m 644 $(COMPLETION) \
 		$(SHAREDIR)/bash-completion/completions/qkdctl)
 install-services:

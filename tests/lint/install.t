@@ -36,7 +36,7 @@ unit_verifies() {
 }
 
 user_lines() {
-	systemd-sysusers --root="$root" "$root/usr/lib/sysusers.d/qkdkeyd.conf" &&
+	mkdir -p "$root/etc" && systemd-sysusers --root="$root" "$root/usr/lib/sysusers.d/qkdkeyd.conf" &&
 		grep -q '^qkdkeyd:' "$root/etc/passwd" &&
 		grep -q '^qkd:' "$root/etc/group"
 }
