@@ -221,11 +221,9 @@ void agree_backend_event(struct agree *a, const struct qkd_event *event)
 		break;
 	case QKD_EVENT_BLOCKED:
 	case QKD_EVENT_FAILED:
+	case QKD_EVENT_DELETED: /* this one, or one that had its number before */
 		agree_own_list(a);
 		break;
-	case QKD_EVENT_DELETED:
-		a->ops->lost(a->arg);
-		return;
 	default:
 		break;
 	}

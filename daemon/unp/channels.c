@@ -453,6 +453,11 @@ int channels_add(struct channels *cs, struct config_channel *config, const char 
 		return err;
 	}
 	c->spec = strdup(spec);
+	if (!c->spec) {
+		unlink_channel(cs, c);
+		channel_release(c); /* frees @config too */
+		return -ENOMEM;
+	}
 	c->done = done;
 	c->done_arg = arg;
 	channel_start(c);
