@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Signals as completions: signalfd, read through the ring. */
+/* Signals as completions: a signalfd, waited for on the ring. */
 #include "loop/internal.h"
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -10,28 +11,31 @@
 struct signal_source {
 	struct loop *loop;
 	struct loop_op op;
-	struct signalfd_siginfo info;
 	int fd;
 	void (*fire)(int signo, void *arg);
 	void *arg;
 	struct signal_source *next;
 };
 
-static int read_next(struct signal_source *source)
+/*
+ * Polled by the ring but read here: older kernels read a signalfd in a helper
+ * thread of io_uring, which does not see signals that were sent to our thread.
+ */
+static int wait_next(struct signal_source *source)
 {
-	return loop_read(source->loop, &source->op, source->fd, &source->info,
-			 sizeof(source->info));
+	return loop_poll(source->loop, &source->op, source->fd, POLLIN);
 }
 
-static void signal_read(struct loop_op *op, int result)
+static void signal_came(struct loop_op *op, int result)
 {
 	struct signal_source *source = op->arg;
+	struct signalfd_siginfo info;
 
 	if (result == -ECANCELED)
 		return;
-	if (result == sizeof(source->info))
-		source->fire((int)source->info.ssi_signo, source->arg);
-	read_next(source);
+	while (read(source->fd, &info, sizeof(info)) == sizeof(info))
+		source->fire((int)info.ssi_signo, source->arg);
+	wait_next(source);
 }
 
 int loop_signals(struct loop *loop, const int *signals, size_t count,
@@ -51,7 +55,7 @@ int loop_signals(struct loop *loop, const int *signals, size_t count,
 	rc = -pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (rc)
 		goto free_source;
-	source->fd = signalfd(-1, &set, SFD_CLOEXEC);
+	source->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (source->fd < 0) {
 		rc = -errno;
 		goto free_source;
@@ -59,9 +63,9 @@ int loop_signals(struct loop *loop, const int *signals, size_t count,
 	source->loop = loop;
 	source->fire = fire;
 	source->arg = arg;
-	source->op.done = signal_read;
+	source->op.done = signal_came;
 	source->op.arg = source;
-	rc = read_next(source);
+	rc = wait_next(source);
 	if (rc)
 		goto close_fd;
 	source->next = loop->signals;
