@@ -69,7 +69,7 @@ struct config_link {
 	enum config_role role;
 	struct config_source source;
 	uint32_t keys_target; /* keys to keep in the pool; default 64 */
-	uint32_t keys_low;    /* warn below; default 16 */
+	uint32_t keys_low;    /* warn below; default 16, at most half of keys_target */
 };
 
 enum config_combine {
@@ -89,7 +89,7 @@ struct config_esp {
 	uint32_t replay_window; /* packets; default 128 */
 	uint32_t if_id;		/* optional, 0: none */
 	uint32_t mark;		/* optional */
-	uint32_t mark_mask;
+	uint32_t mark_mask;	/* default all bits if mark is given */
 };
 
 /** Fields of a MACsec channel. */
@@ -121,7 +121,7 @@ struct config_channel {
 struct config {
 	char *node;	       /* our KM's name; must be in our certificate */
 	char *state_directory; /* default /var/lib/qkdkeyd */
-	char *master_key;      /* file, 32 octets, mode 0600 or 0400 */
+	char *master_key; /* file, 32 octets, 0600 or 0400; default STATE_DIRECTORY/master.key */
 	enum config_backend backend;
 	struct config_control control;
 	struct config_kx kx;
