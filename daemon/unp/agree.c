@@ -97,6 +97,7 @@ int agree_create(const struct agree_config *config, const struct agree_ops *ops,
 	a->waits = CHANNEL_WAITS_BACKEND;
 	*agree = a;
 	a->up = up;
+	a->resync_at = agree_now(a) + AGREE_RESYNC_MS;
 	agree_own_list(a);
 	agree_settle(a);
 	return 0;

@@ -1,0 +1,710 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The channels of a node, on a real loop, between a fake store, kernel, pool
+ * and KM link: attaching, replacing, adding, deleting, strange peers. What is
+ * done is written down in order:
+ *
+ *   row NAME     the store was asked for it      policy+ / policy-   installed, removed
+ *   spec+ / spec-  kept in the store, cleared    add ID@NEXT, delete ID, list ID
+ *   gone NAME    said to the peer                state NAME
+ */
+#include "unp/backend_ops.h"
+#include "unp/channels.h"
+#include "unp/macsec_device.h"
+#include "unp/policy.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct kx {
+	const struct kx_handler *handler;
+};
+struct kx_peer {
+	const char *name;
+};
+struct store {
+	int unused;
+};
+struct pool {
+	void (*ready)(void *arg);
+	void *arg;
+};
+
+static struct loop *loop;
+static struct kx kx;
+static struct kx_peer peers[2] = {{"b"}, {"c"}};
+static struct store store;
+static struct pool pool;
+static struct channels *channels;
+static char did[4096];
+static int policy_error;
+static int add_status;
+static uint64_t row_next;
+static const char *stored_spec;
+static struct qkd_channel standing[4]; /* what the kernel has */
+static size_t standing_count;
+static struct backend_events events;
+static char last_event[64];
+
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+	size_t len = strlen(did);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(did + len, sizeof(did) - len, format, args);
+	va_end(args);
+	len = strlen(did);
+	snprintf(did + len, sizeof(did) - len, "; ");
+}
+
+/* -------- answers come later, in order -------- */
+
+struct later {
+	void (*fire)(struct later *later);
+	void *done;
+	void *arg;
+	int err;
+	uint32_t cmd;
+	char name[QKD_NAME_BYTES];
+	union {
+		struct qkd_channel channel;
+		uint8_t octets[256];
+	} record;
+};
+
+static void fire_later(void *arg)
+{
+	struct later *later = arg;
+
+	later->fire(later);
+	free(later);
+}
+
+static int do_later(const struct later *later)
+{
+	struct later *copy = malloc(sizeof(*copy));
+
+	assert_non_null(copy);
+	*copy = *later;
+	return loop_post(loop, fire_later, copy);
+}
+
+/* -------- the store -------- */
+
+static void answer_row(struct later *later)
+{
+	struct store_channel row = {.id = 3, .next_epoch = row_next};
+	store_channels_fn done = (store_channels_fn)later->done;
+
+	memcpy(row.name, later->name, sizeof(row.name));
+	done(later->arg, 0, &row, 1);
+}
+
+int store_channel(struct store *s, const char *name, store_channels_fn done, void *arg)
+{
+	struct later later = {.fire = answer_row, .done = (void *)done, .arg = arg};
+
+	note("row %s", name);
+	snprintf(later.name, sizeof(later.name), "%s", name);
+	return do_later(&later);
+}
+
+static void answer_specs(struct later *later)
+{
+	struct store_channel row = {.id = 3, .name = "office", .spec = stored_spec};
+	store_channels_fn done = (store_channels_fn)later->done;
+
+	done(later->arg, 0, &row, stored_spec ? 1 : 0);
+}
+
+int store_channel_specs(struct store *s, store_channels_fn done, void *arg)
+{
+	struct later later = {.fire = answer_specs, .done = (void *)done, .arg = arg};
+
+	return do_later(&later);
+}
+
+static void answer_done(struct later *later)
+{
+	((store_done_fn)later->done)(later->arg, 0);
+}
+
+int store_channel_set_spec(struct store *s, const char *name, const char *spec, store_done_fn done,
+			   void *arg)
+{
+	struct later later = {.fire = answer_done, .done = (void *)done, .arg = arg};
+
+	note(spec ? "spec+" : "spec-");
+	return do_later(&later);
+}
+
+/* -------- the kernel -------- */
+
+static void answer_command(struct later *later)
+{
+	if (later->cmd == QKD_CMD_CHANNEL_ADD)
+		later->record.channel.status = add_status;
+	if (later->done)
+		((backend_done_fn)later->done)(later->arg, later->err, later->record.octets);
+}
+
+static int fake_submit(struct backend *backend, uint32_t cmd, const void *record,
+		       backend_done_fn done, void *arg)
+{
+	struct later later = {.fire = answer_command, .done = (void *)done, .arg = arg, .cmd = cmd};
+	const struct qkd_channel *channel = record;
+
+	assert_true(backend_record_size(cmd) <= sizeof(later.record));
+	memcpy(&later.record, record, backend_record_size(cmd));
+	if (cmd == QKD_CMD_CHANNEL_ADD)
+		note("add %u@%llu", channel->id, (unsigned long long)channel->first_epoch);
+	else if (cmd == QKD_CMD_CHANNEL_DELETE)
+		note("delete %u", channel->id);
+	if (cmd == QKD_CMD_CHANNEL_ADD && !add_status) {
+		assert_true(standing_count < 4);
+		standing[standing_count++] = *channel;
+	}
+	return do_later(&later);
+}
+
+static void answer_channels(struct later *later)
+{
+	((backend_list_fn)later->done)(later->arg, 0, standing, standing_count);
+}
+
+static int fake_list_channels(struct backend *backend, backend_list_fn done, void *arg)
+{
+	struct later later = {.fire = answer_channels, .done = (void *)done, .arg = arg};
+
+	return do_later(&later);
+}
+
+static void answer_epochs(struct later *later)
+{
+	((backend_list_fn)later->done)(later->arg, 0, NULL, 0);
+}
+
+static int fake_list_epochs(struct backend *backend, uint32_t channel, backend_list_fn done,
+			    void *arg)
+{
+	struct later later = {.fire = answer_epochs, .done = (void *)done, .arg = arg};
+
+	note("list %u", channel);
+	return do_later(&later);
+}
+
+static void fake_close(struct backend *backend)
+{
+	free(backend);
+}
+
+static const struct backend_ops fake_ops = {
+	.name = "fake",
+	.close = fake_close,
+	.submit = fake_submit,
+	.list_channels = fake_list_channels,
+	.list_epochs = fake_list_epochs,
+};
+
+int backend_open_device(struct loop *l, const struct backend_events *e, struct backend **backend,
+			char *error, size_t error_len)
+{
+	struct backend *fake = calloc(1, sizeof(*fake));
+
+	assert_non_null(fake);
+	fake->ops = &fake_ops;
+	fake->hello.max_lookahead = 64;
+	fake->hello.max_lookahead_macsec = 2;
+	events = *e;
+	*backend = fake;
+	return 0;
+}
+
+int backend_open_netlink(struct loop *l, const struct backend_events *e, struct backend **backend,
+			 char *error, size_t error_len)
+{
+	return backend_open_device(l, e, backend, error, error_len);
+}
+
+int policy_install(const struct config_channel *config, const struct config_peer *peer,
+		   uint16_t kx_port, uint32_t reqid, char *error, size_t error_len)
+{
+	assert_int_equal(reqid, 0x51000003);
+	assert_string_equal(peer->name, "b");
+	if (policy_error)
+		snprintf(error, error_len, "somebody else's policy");
+	note("policy+");
+	return policy_error;
+}
+
+int policy_remove(const struct config_channel *config, const struct config_peer *peer,
+		  uint16_t kx_port, uint32_t reqid, char *error, size_t error_len)
+{
+	assert_int_equal(reqid, 0x51000003);
+	note("policy-");
+	return 0;
+}
+
+/* -------- KM link and pool -------- */
+
+int kx_add_handler(struct kx *k, const struct kx_handler *handler)
+{
+	k->handler = handler;
+	return 0;
+}
+
+struct kx_peer *kx_find(struct kx *k, const char *name)
+{
+	return !strcmp(name, "b") ? &peers[0] : NULL;
+}
+
+const char *kx_peer_name(const struct kx_peer *peer)
+{
+	return peer->name;
+}
+
+bool kx_peer_up(const struct kx_peer *peer)
+{
+	return true;
+}
+
+int kx_send(struct kx_peer *peer, const struct kx_frame *frame)
+{
+	if (frame->type == KX_CHANNEL_GONE)
+		note("gone %s to %s", frame->gone.channel, peer->name);
+	else if (frame->type == KX_CHANNEL_STATE)
+		note("state %s", frame->state.channel);
+	else if (frame->type == KX_EPOCH_ANSWER)
+		note("answer %u", frame->answer.status);
+	return 0;
+}
+
+int kx_session_secret(struct kx_peer *peer, const void *context, size_t len, uint8_t secret[32])
+{
+	return -ENOTCONN;
+}
+
+int pool_take(struct pool *p, const char *channel, uint64_t min_epoch, pool_key_fn done, void *arg)
+{
+	return -EAGAIN;
+}
+
+int pool_take_id(struct pool *p, const char *channel, uint64_t epoch, const struct km_key_id *id,
+		 pool_key_fn done, void *arg)
+{
+	return -EAGAIN;
+}
+
+int pool_on_ready(struct pool *p, void (*changed)(void *arg), void *arg)
+{
+	p->ready = changed;
+	p->arg = arg;
+	return 0;
+}
+
+void pool_status(const struct pool *p, struct pool_status *status)
+{
+	memset(status, 0, sizeof(*status));
+}
+
+static struct pool *pool_of(void *arg, const char *link)
+{
+	return !strcmp(link, "x") ? &pool : NULL;
+}
+
+static void on_event(const struct channel_event *event, void *arg)
+{
+	snprintf(last_event, sizeof(last_event), "%s %s", event->channel, event->type);
+}
+
+/* -------- the node -------- */
+
+static struct config_esp esp;
+static struct config_channel office;
+static struct config_link links[1];
+static struct config_peer config_peers[1];
+static struct config config;
+
+static void configure(void)
+{
+	static char *local[] = {"10.1.0.0/24"}, *remote[] = {"10.2.0.0/24"};
+
+	config_peers[0] = (struct config_peer){.name = "b", .address = "192.0.2.2", .port = 7443};
+	links[0] = (struct config_link){.name = "x", .peer = "b", .role = CONFIG_RESPONDER};
+	esp = (struct config_esp){
+		.local = "192.0.2.1",
+		.remote = "192.0.2.2",
+		.local_nets = local,
+		.local_nets_count = 1,
+		.remote_nets = remote,
+		.remote_nets_count = 1,
+		.esn = true,
+		.replay_window = 128,
+	};
+	office = (struct config_channel){
+		.name = "office",
+		.link = "x",
+		.kind = QKD_KIND_ESP_TUNNEL,
+		.cipher = QKD_CIPHER_AES_256_GCM,
+		.rollover_ms = 1000,
+		.grace_ms = 200,
+		.lookahead = 4,
+		.on_exhausted = QKD_EXHAUSTED_HOLD,
+		.esp = &esp,
+	};
+	config = (struct config){
+		.node = "a",
+		.kx = {.port = 7443},
+		.peers = config_peers,
+		.peers_count = 1,
+		.links = links,
+		.links_count = 1,
+		.channels = &office,
+		.channels_count = 1,
+	};
+}
+
+static void stop(void *arg)
+{
+	loop_stop(loop, 0);
+}
+
+/* Lets all answers that wait for one another come. */
+static const char *settle(void)
+{
+	struct loop_timer timer = {.fire = stop};
+
+	assert_int_equal(loop_timer_set(loop, &timer, 30), 0);
+	assert_int_equal(loop_run(loop), 0);
+	return did;
+}
+
+static int setup(void **state)
+{
+	did[0] = '\0';
+	last_event[0] = '\0';
+	policy_error = 0;
+	add_status = 0;
+	row_next = 5;
+	stored_spec = NULL;
+	standing_count = 0;
+	configure();
+	assert_int_equal(loop_create(&loop), 0);
+	assert_int_equal(
+		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	channels_destroy(channels);
+	settle(); /* the store answers to the last */
+	loop_destroy(loop);
+	return 0;
+}
+
+static void start(void)
+{
+	char error[256] = "";
+
+	assert_int_equal(channels_start(channels, error, sizeof(error)), 0);
+}
+
+static struct channel_view view(void)
+{
+	struct channel_view v;
+
+	assert_true(channels_view(channels, "office", &v));
+	return v;
+}
+
+/* -------- tests -------- */
+
+static void policies_come_before_the_channel(void **state)
+{
+	struct channel_view v;
+
+	start();
+	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+	v = view();
+	assert_int_equal(v.state, QKD_CHANNEL_IDLE);
+	assert_int_equal(v.reqid, 0x51000003);
+	assert_true(v.from_file);
+	assert_false(v.initiator);
+	assert_string_equal(v.last_error, "");
+	/* One more than is kept ready: see channel_record.c. */
+	assert_int_equal(standing[0].lookahead, 5);
+	assert_int_equal(standing[0].flags, QKD_CHANNEL_ESN);
+}
+
+static void restart(void)
+{
+	channels_destroy(channels);
+	did[0] = '\0';
+	assert_int_equal(
+		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
+	start();
+}
+
+static void attaches_to_what_stands_unchanged(void **state)
+{
+	start();
+	settle();
+	standing[0].state = QKD_CHANNEL_ACTIVE;
+	standing[0].first_epoch = 9; /* ahead of the store: the last put is not forgotten */
+	restart();
+	assert_string_equal(settle(), "row office; policy+; list 3; state office; ");
+	assert_int_equal(view().state, QKD_CHANNEL_ACTIVE);
+}
+
+static void replaces_what_was_changed(void **state)
+{
+	start();
+	settle();
+	standing[0].first_epoch = 9;
+	office.rollover_ms = 2000;
+	restart();
+	assert_string_equal(settle(),
+			    "row office; policy+; delete 3; add 3@9; list 3; state office; ");
+}
+
+/* A new store numbers anew; what the old one's channel used stays used. */
+static void finds_its_channel_under_another_number(void **state)
+{
+	start();
+	settle();
+	standing[0].id = 77;
+	standing[0].first_epoch = 1000;
+	row_next = 0;
+	restart();
+	assert_string_equal(settle(),
+			    "row office; policy+; delete 77; add 3@1000; list 3; state office; ");
+}
+
+static void leaves_other_channels_alone(void **state)
+{
+	standing[0].id = 77;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+}
+
+static void without_policies_there_is_no_channel(void **state)
+{
+	policy_error = -EEXIST;
+	start();
+	assert_string_equal(settle(), "row office; policy+; ");
+	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
+	assert_string_equal(view().last_error, "somebody else's policy");
+	assert_int_equal(view().state, 0);
+}
+
+static void says_why_the_kernel_refuses(void **state)
+{
+	add_status = -EOPNOTSUPP;
+	start();
+	assert_string_equal(settle(), "row office; policy+; add 3@5; ");
+	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
+	assert_non_null(strstr(view().last_error, "has not got the cipher"));
+}
+
+static int deliver(struct kx_peer *peer, const struct kx_frame *frame)
+{
+	did[0] = '\0';
+	return kx.handler->frame(peer, frame, kx.handler->arg);
+}
+
+static void other_peers_have_no_part_in_it(void **state)
+{
+	struct kx_frame frame = {.type = KX_EPOCH_OFFER, .offer = {.channel = "office"}};
+
+	start();
+	settle();
+	assert_int_equal(deliver(&peers[1], &frame), 0);
+	assert_string_equal(did, "gone office to c; ");
+	/* Ours hears of other parameters. */
+	assert_int_equal(deliver(&peers[0], &frame), 0);
+	assert_string_equal(did, "answer 4; ");
+	snprintf(frame.offer.channel, sizeof(frame.offer.channel), "lab");
+	assert_int_equal(deliver(&peers[0], &frame), 0);
+	assert_string_equal(did, "gone lab to b; ");
+	/* To be told that it is gone needs no answer: two would never end. */
+	frame = (struct kx_frame){.type = KX_CHANNEL_GONE, .gone = {.channel = "lab"}};
+	assert_int_equal(deliver(&peers[0], &frame), 0);
+	assert_string_equal(did, "");
+	frame.type = KX_PING;
+	assert_int_equal(deliver(&peers[0], &frame), -EPROTO);
+}
+
+static void offers_wait_until_the_channel_stands(void **state)
+{
+	struct kx_frame frame = {.type = KX_EPOCH_OFFER, .offer = {.channel = "office"}};
+
+	policy_error = -EPERM;
+	start();
+	settle();
+	assert_int_equal(deliver(&peers[0], &frame), 0);
+	assert_string_equal(did, "answer 6; ");
+}
+
+static int told_err;
+static char told_text[256];
+
+static void told(void *arg, int err, const char *text)
+{
+	assert_int_equal(told_err, 1); /* once */
+	told_err = err;
+	snprintf(told_text, sizeof(told_text), "%s", text ? text : "");
+}
+
+static void deletes(void **state)
+{
+	start();
+	settle();
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), -ENOENT);
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
+	/* SAs first: between the two nothing passes. */
+	assert_string_equal(settle(), "gone office to b; delete 3; policy-; ");
+	assert_int_equal(told_err, 0);
+	assert_string_equal(last_event, "office removed");
+	assert_int_equal(channels_delete(channels, "office", told, NULL), -ENOENT);
+}
+
+#define SPEC                                                                                       \
+	"name: office\nlink: x\nkind: esp-tunnel\ncipher: aes-256-gcm\non_exhausted: hold\n"       \
+	"esp: {local: 192.0.2.1, remote: 192.0.2.2, local_nets: [10.1.0.0/24], "                   \
+	"remote_nets: [10.2.0.0/24]}\n"
+
+static void complain(const char *line, void *arg)
+{
+	fail_msg("%s", line);
+}
+
+static void adds_at_run_time(void **state)
+{
+	struct config_channel *added = NULL, *again = NULL;
+
+	config.channels_count = 0;
+	start();
+	settle();
+	assert_int_equal(
+		config_channel_load(&config, SPEC, strlen(SPEC), "test", complain, NULL, &added),
+		0);
+	assert_int_equal(
+		config_channel_load(&config, SPEC, strlen(SPEC), "test", complain, NULL, &again),
+		0);
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_add(channels, added, SPEC, told, NULL), 0);
+	assert_int_equal(channels_add(channels, again, SPEC, told, NULL), -EEXIST);
+	/* Kept before it is used. */
+	assert_string_equal(settle(), "row office; spec+; row office; policy+; add 3@5; list 3; "
+				      "state office; ");
+	assert_int_equal(told_err, 0);
+	assert_string_equal(told_text, "");
+	assert_false(view().from_file);
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
+	assert_string_equal(settle(), "gone office to b; spec-; delete 3; policy-; ");
+}
+
+static void remembers_what_was_added(void **state)
+{
+	config.channels_count = 0;
+	stored_spec = SPEC;
+	start();
+	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+	assert_false(view().from_file);
+}
+
+static void rollover_needs_a_channel(void **state)
+{
+	assert_int_equal(channels_rollover(channels, "office", told, NULL), -ENOENT);
+	start();
+	told_err = 1;
+	assert_int_equal(channels_rollover(channels, "office", told, NULL), -EAGAIN);
+	settle();
+	assert_int_equal(channels_rollover(channels, "office", told, NULL), 0);
+	settle();
+	assert_int_equal(told_err, 0);
+}
+
+static void a_lost_backend_is_shown(void **state)
+{
+	start();
+	settle();
+	events.failed(-EIO, "the device is broken", events.arg);
+	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
+	assert_string_equal(view().last_error, "the device is broken");
+	assert_int_equal(channels_rollover(channels, "office", told, NULL), -EAGAIN);
+}
+
+static void events_follow_the_state(void **state)
+{
+	struct qkd_event event = {.channel = 3, .type = QKD_EVENT_ACTIVATED, .epoch = 6};
+
+	start();
+	settle();
+	events.event(&event, events.arg);
+	assert_string_equal(last_event, "office activated");
+	assert_int_equal(view().state, QKD_CHANNEL_ACTIVE);
+	event.type = QKD_EVENT_EXHAUSTED;
+	events.event(&event, events.arg);
+	assert_int_equal(view().state, QKD_CHANNEL_OVERDUE);
+	event.type = QKD_EVENT_BLOCKED;
+	events.event(&event, events.arg);
+	assert_int_equal(view().state, QKD_CHANNEL_BLOCKED);
+	/* Of a channel that is not ours, or of a type that is not known yet. */
+	event.channel = 4;
+	events.event(&event, events.arg);
+	event.channel = 3;
+	event.type = 99;
+	events.event(&event, events.arg);
+	/* Some were lost: all is read anew. */
+	did[0] = '\0';
+	event.lost = 2;
+	events.event(&event, events.arg);
+	settle();
+	assert_non_null(strstr(did, "list 3; "));
+}
+
+/* Whatever waits for an answer when the daemon ends is let go. */
+static void ends_in_the_middle(void **state)
+{
+	start();
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(policies_come_before_the_channel),
+		TEST(attaches_to_what_stands_unchanged),
+		TEST(replaces_what_was_changed),
+		TEST(finds_its_channel_under_another_number),
+		TEST(leaves_other_channels_alone),
+		TEST(without_policies_there_is_no_channel),
+		TEST(says_why_the_kernel_refuses),
+		TEST(other_peers_have_no_part_in_it),
+		TEST(offers_wait_until_the_channel_stands),
+		TEST(deletes),
+		TEST(adds_at_run_time),
+		TEST(remembers_what_was_added),
+		TEST(rollover_needs_a_channel),
+		TEST(a_lost_backend_is_shown),
+		TEST(events_follow_the_state),
+		TEST(ends_in_the_middle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
