@@ -171,10 +171,11 @@ check "hard limit: no packet leaves" equal "$(in_the_clear ping_through)" ""
 check "hard limit: nothing passes" not ping_through
 check "hard limit: counted" equal "$(counter a 2 blocked)" 1
 check "hard limit: the peer can still be heard" epoch_is a 2 0 active none
-"$QKDTEST" pair a b 2 30 &
-check "hard limit: a key ends it" wait_until state_is a 2 active
+feed_begin 2
+check "hard limit: a key ends it" comes_up 2
 check "hard limit: packets pass again" wait_until ping_through
-wait %%
+feed_end
+check "hard limit: was fed to the end" equal $FED 143
 both delete 2
 
 for s in a b; do

@@ -5,24 +5,26 @@
 . "$(dirname "$0")/sites.sh"
 
 rolls() { # NAME SUITE CIPHER QUEUE
-	local result
+	local result counters s
 	sites_up
 	macsec_devices "$2" "$4"
 	macsec_channels 1 "$3" rollover=200
-	"$QKDTEST" pair a b 1 9 &
-	check "$1: comes up" wait_until eval "! out_is a 1 - && ! out_is b 1 -"
+	feed_begin 1
+	check "$1: comes up" comes_up 1
 	check "$1: ping" in_site a ping -q -i 0.02 -c 50 10.3.0.2
-	result=$(flood 10.3.0.2 3000 5)
+	result=$(flood 10.3.0.2 3000 3)
 	if [[ $4 == queue ]]; then
 		check "$1: flood" nothing_lost "$result"
 	else
 		echo "# $1: ${result//$'\n'/, }"
 	fi
 	for s in a b; do
-		check "$1: $s rolled over" at_least "$(counter $s 1 rollovers)" 10
-		check "$1: $s failed nothing" equal "$(counter $s 1 failed)" 0
+		counters=$(qkd $s counters 1)
+		check "$1: $s rolled over" at_least "$(field "$counters" rollovers)" 10
+		check "$1: $s failed nothing" equal "$(field "$counters" failed)" 0
 	done
-	wait %1
+	feed_end
+	check "$1: was fed to the end" equal $FED 143
 }
 
 device_agrees() { # SITE: ip macsec and the epoch in use name the same association
@@ -33,7 +35,7 @@ device_agrees() { # SITE: ip macsec and the epoch in use name the same associati
 
 ends() { # NAME
 	for s in a b; do
-		check "$1: $s agrees with the device" device_agrees $s
+		check "$1: $s agrees with the device" wait_until device_agrees $s
 		check "$1: $s deletes it" qkd $s delete 1
 		check "$1: $s has no association left" not contains \
 			"$(in_site $s ip macsec show)" '(key|PN) [0-9a-f]+|RXSC'

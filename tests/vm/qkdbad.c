@@ -261,7 +261,7 @@ static void mixed_batch(struct client *c)
 	memset(r, 0, sizeof(*r));
 	r->id = 99;
 	check("LIST of three", client_command(c, QKD_CMD_CHANNEL_LIST, 3), 3);
-	check("in order", r[0].id * 10000 + r[1].id * 100 + r[2].id, 1010302);
+	check("in order", r[0].id * 10000 + r[1].id * 100 + r[2].id, 1010202);
 	for (i = 0; i < 10; i++)
 		r[i] = (struct qkd_channel){.id = 100 + (uint32_t)i};
 	check("DELETE of ten, two of them not there", client_command(c, QKD_CMD_CHANNEL_DELETE, 10),

@@ -119,8 +119,29 @@ macsec_channels() { # ID CIPHER OPTION...: in both sites
 	qkd b add "$1" kind=macsec cipher="$2" dev=msb sci="${MAC_a//:/}0001" "${@:3}"
 }
 
+field() { # LINE NAME: of NAME=VALUE...
+	tr ' ' '\n' <<<"$1" | sed -n "s/^$2=//p"
+}
+
 counter() { # SITE ID NAME
-	qkd "$1" counters "$2" | tr ' ' '\n' | sed -n "s/^$3=//p"
+	field "$(qkd "$1" counters "$2")" "$3"
+}
+
+# The KMs of both ends feed channel ID in the background, until feed_end, which
+# sets FED to their exit status: 143 if they had to be stopped.
+feed_begin() { # ID
+	"$QKDTEST" pair a b "$1" 600 &
+	FEEDER=$!
+}
+
+feed_end() {
+	kill $FEEDER
+	# shellcheck disable=SC2034
+	wait $FEEDER && FED=0 || FED=$?
+}
+
+comes_up() { # ID: both ends encrypt
+	wait_until eval "! out_is a $1 - && ! out_is b $1 -"
 }
 
 wait_until() { # COMMAND...: succeeds in the end, or after a minute fails
