@@ -40,6 +40,10 @@ site() { # SITE COMMAND...: run in the site's network namespace
 	ip netns exec "qkd-$1" "${@:2}"
 }
 
+site_exec() { # SITE COMMAND...: the same in place of this shell, so that $! is the command
+	exec ip netns exec "qkd-$1" "${@:2}"
+}
+
 other() { # the peer of site a is b, and back
 	if [ "$1" = a ]; then echo b; else echo a; fi
 }
@@ -100,7 +104,7 @@ macsec_device() { # SITE ADDRESS: made here, so that it has its address from the
 
 	site "$1" ip link set mac address "${!mac}"
 	site "$1" ip link add link mac macsec0 type macsec port 1 cipher gcm-aes-256 \
-		encrypt on protect on validate strict send_sci on replay on window 0
+		encrypt on protect on validate strict send_sci on replay on window 64
 	site "$1" sysctl -qw net.ipv6.conf.macsec0.disable_ipv6=1
 	site "$1" ip address add "$2/24" dev macsec0
 	site "$1" ip link set macsec0 up
@@ -122,7 +126,7 @@ link_up() {
 # ---- QKD devices ------------------------------------------------------------
 
 sim_up() {
-	site q "$BIN/qkdsim" \
+	site_exec q "$BIN/qkdsim" \
 		--listen-a 203.0.113.1:8014 --listen-b 203.0.113.5:8014 \
 		--certificate-a "$WORK/pki/qkd-a.pem" --key-a "$WORK/pki/qkd-a.key" \
 		--certificate-b "$WORK/pki/qkd-b.pem" --key-b "$WORK/pki/qkd-b.key" \
@@ -207,6 +211,7 @@ node_config() { # SITE
 		      device: macsec0
 		      parent: mac
 		      peer_mac: "${!mac}"
+		      replay_window: 64
 	YAML
 }
 
@@ -218,7 +223,7 @@ node_prepare() { # SITE: configuration, state and master key, made on the spot
 }
 
 node_start() { # SITE
-	site "$1" "$BIN/qkdkeyd" --config "$WORK/$1/qkdkeyd.yaml" >>"$WORK/$1/qkdkeyd.log" 2>&1 &
+	site_exec "$1" "$BIN/qkdkeyd" --config "$WORK/$1/qkdkeyd.yaml" >>"$WORK/$1/qkdkeyd.log" 2>&1 &
 	declare -g "PID_$1=$!"
 }
 
@@ -302,13 +307,13 @@ load_start() { # CHANNEL SECONDS [PACKETS_PER_SECOND]: UDP and ping, both ways
 
 	for s in a b; do
 		to=$(target "$(other $s)" "$1")
-		site "$(other $s)" "$BIN/load" sink "$to" 7000 >"$WORK/sink-$1-$s" &
+		site_exec "$(other $s)" "$BIN/load" sink "$to" 7000 >"$WORK/sink-$1-$s" &
 		declare -g "SINK_$1_$s=$!"
 		sleep 0.3
-		site $s "$BIN/load" send "$to" 7000 "${3:-100}" "$2" >"$WORK/send-$1-$s" &
+		site_exec $s "$BIN/load" send "$to" 7000 "${3:-100}" "$2" >"$WORK/send-$1-$s" &
 		declare -g "SEND_$1_$s=$!"
 	done
-	site a ping -q -i 0.2 -c $(($2 * 5)) -W 5 "$(target b "$1")" >"$WORK/ping-$1" 2>&1 &
+	site_exec a ping -q -i 0.2 -c $(($2 * 5)) -W 5 "$(target b "$1")" >"$WORK/ping-$1" 2>&1 &
 	declare -g "PING_$1=$!"
 }
 
@@ -365,7 +370,7 @@ wait_until() { # SECONDS "WHAT" COMMAND...
 }
 
 capture_start() { # DEVICE: what an eavesdropper at site b's end of the link sees
-	site b tcpdump -i "$1" -U -w "$WORK/$1.pcap" --immediate-mode 2>"$WORK/tcpdump-$1.log" &
+	site_exec b tcpdump -i "$1" -U -w "$WORK/$1.pcap" --immediate-mode 2>"$WORK/tcpdump-$1.log" &
 	declare -g "CAPTURE_$1=$!"
 	wait_until 10 "tcpdump on $1" grep -q listening "$WORK/tcpdump-$1.log"
 }
