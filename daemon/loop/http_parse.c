@@ -140,6 +140,8 @@ static int check_answer(struct http_message *message)
 {
 	if (message->codings && (message->lengths || message->http_1_0))
 		return fault(message, 502, "both Content-Length and Transfer-Encoding");
+	if (message->status < 200 && (message->codings || message->lengths))
+		return fault(message, 502, "an interim answer with a body");
 	if (message->status == 101)
 		return fault(message, 502, "a change of protocol that nobody asked for");
 	return 0;
@@ -339,13 +341,13 @@ static bool skip_interim(struct http_message *message)
 {
 	if (message->kind != HTTP_ANSWER_MESSAGE || !message->complete || message->status >= 200)
 		return false;
+	message->complete = false;
 	if (++message->interim > 8) {
 		fault(message, 502, "too many interim answers");
 		return false;
 	}
 	message->head_len = 0;
 	message->head_done = false;
-	message->complete = false;
 	message->name = NULL;
 	message->in_value = false;
 	message->lengths = 0;
