@@ -4,7 +4,7 @@
 
 key_id_of_epoch() { # SITE CHANNEL: "epoch key_id" of what stands in the kernel
 	ctl "$1" --json sa list | jq -r --arg c "$2" \
-		'(.data // .).sas[] | select(.channel == $c) | "\(.epoch) \(.key_id)"' | sort -u
+		'.data.sas[] | select(.channel == $c) | "\(.epoch) \(.key_id)"' | sort -u
 }
 
 used_keys() { # SITE: "channel epoch key_id" of every use, from the store
@@ -70,7 +70,7 @@ sa_lists_agree() { # SITE: qkdctl and ip name the same inbound and outbound ESP 
 	local ours theirs
 
 	ours=$(ctl "$1" --json sa list | jq -r \
-		'(.data // .).sas[] | select(.channel == "ipsec" and .state != "ready") | .spi' | sort)
+		'.data.sas[] | select(.channel == "ipsec" and .state != "ready") | .spi' | sort)
 	theirs=$(site "$1" ip xfrm state | awk '/proto esp/ { print $4 }' | grep -v '^0x00000000$' | sort)
 	[ "$ours" = "$theirs" ] || {
 		echo "qkdctl:" $ours "ip xfrm state:" $theirs
@@ -81,7 +81,7 @@ sa_lists_agree() { # SITE: qkdctl and ip name the same inbound and outbound ESP 
 macsec_lists_agree() { # SITE: the encoding SA of `ip macsec show` is the active one of qkdctl
 	local ours theirs
 
-	ours=$(ctl "$1" --json sa list | jq -r '(.data // .).sas[] |
+	ours=$(ctl "$1" --json sa list | jq -r '.data.sas[] |
 		select(.channel == "macsec" and .direction == "out" and .state == "active") | .an')
 	theirs=$(site "$1" ip macsec show macsec0 | sed -n 's/.*TXSC: .* on SA \([0-3]\).*/\1/p')
 	[ -n "$ours" ] && [ "$ours" = "$theirs" ] || {

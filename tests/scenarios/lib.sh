@@ -244,13 +244,10 @@ ctl() { # SITE VERB...
 counter() { # SITE CHANNEL FIELD: of `channel show`, - if the daemon is away
 	local value
 
-	value=$(ctl "$1" --json channel show "$2" 2>/dev/null | jq -r "(.data // .).channel.$3 // \"-\"")
+	value=$(ctl "$1" --json channel show "$2" 2>/dev/null | jq -r ".data.channel.$3 // \"-\"")
 	echo "${value:--}"
 }
 
-keys_left() { # SITE: ready in the pool of its QKD link
-	ctl "$1" --json link list 2>/dev/null | jq -r '[(.data // .).qkd_links[].keys_ready] | add // "-"'
-}
 
 rolled() { # SITE CHANNEL COUNT: has the channel rolled that often?
 	local n
@@ -260,12 +257,10 @@ rolled() { # SITE CHANNEL COUNT: has the channel rolled that often?
 }
 
 channels_active() { # both ends of all channels encrypt
-	local s c
+	local s
 
 	for s in a b; do
-		for c in $CHANNELS; do
-			[ "$(counter $s "$c" state)" = active ] || return 1
-		done
+		ctl $s --json channel list | jq -e '[.data.channels[].state] | length > 0 and all(. == "active")' || return 1
 	done
 }
 
