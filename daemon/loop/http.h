@@ -82,7 +82,8 @@ int http_server_create(struct loop *loop, struct tls_context *tls, const char *a
 		       uint16_t port, unsigned int max_connections, size_t max_body,
 		       http_handler_fn handler, void *arg, struct http_server **server);
 
-/** Closes all connections; not from within the handler. Exchanges that are not ended yet still must be. */
+/** Closes all connections; not from within the handler. Exchanges that are not ended yet still must
+ * be. */
 void http_server_destroy(struct http_server *server);
 
 /** The port it listens on: of use if 0, "any", was asked for. */
