@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The netlink backend's channels on a real loop, with the kernel's part
+ * written down instead of done:
+ *
+ *   put N / use N / in- N / out- N     the steps of epoch N
+ *   old-in / old-out                   SAs of an earlier process removed
+ *   close                              the channel goes
+ */
+#include "km/secret.h"
+#include "unp/netlink/table.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct loop *loop;
+static struct netlink_table *table;
+static char did[2048];
+static char heard[2048];
+static int open_result, put_result, use_result;
+static bool stale_in, stale_out;
+
+__attribute__((format(printf, 2, 3))) static void note(char list[2048], const char *format, ...)
+{
+	size_t len = strlen(list);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(list + len, 2048 - len, format, args);
+	va_end(args);
+	len = strlen(list);
+	snprintf(list + len, 2048 - len, " ");
+}
+
+/* -------- in place of netlink/install.c -------- */
+
+int netlink_install_open(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			 struct netlink_stale *stale)
+{
+	return open_result;
+}
+
+int netlink_install_put(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			struct netlink_stale *stale, const struct qkd_key *key,
+			struct netlink_sa *sa)
+{
+	note(did, "put %llu", (unsigned long long)key->epoch);
+	if (put_result)
+		return put_result;
+	sa->epoch = key->epoch;
+	sa->out = secret_alloc(sizeof(*sa->out));
+	assert_non_null(sa->out);
+	*sa->out = key->out;
+	return 0;
+}
+
+int netlink_install_activate(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			     struct netlink_sa *sa)
+{
+	note(did, "use %llu", (unsigned long long)sa->epoch);
+	return use_result;
+}
+
+void netlink_install_remove_in(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			       const struct netlink_sa *sa)
+{
+	note(did, "in- %llu", (unsigned long long)sa->epoch);
+}
+
+void netlink_install_remove_out(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+				struct netlink_sa *sa)
+{
+	note(did, "out- %llu", (unsigned long long)sa->epoch);
+}
+
+void netlink_install_report(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			    const struct netlink_sa *sa, struct qkd_epoch *record)
+{
+	record->spi_in = (uint32_t)sa->epoch + 1000;
+}
+
+bool netlink_install_has_stale(const struct netlink_stale *stale, bool out)
+{
+	return out ? stale_out : stale_in;
+}
+
+void netlink_install_remove_stale(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+				  struct netlink_stale *stale, bool out)
+{
+	note(did, out ? "old-out" : "old-in");
+	*(out ? &stale_out : &stale_in) = false;
+}
+
+void netlink_install_close(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			   struct netlink_stale *stale)
+{
+	note(did, "close");
+}
+
+void netlink_sa_free(struct netlink_sa *sa)
+{
+	if (!sa)
+		return;
+	secret_free(sa->out);
+	free(sa);
+}
+
+/* -------- the table's world -------- */
+
+static void on_event(const struct qkd_event *event, void *arg)
+{
+	static const char *const name[] = {
+		[QKD_EVENT_INSTALLED] = "installed", [QKD_EVENT_ACTIVATED] = "activated",
+		[QKD_EVENT_RETIRED] = "retired",     [QKD_EVENT_LOW] = "low",
+		[QKD_EVENT_EXHAUSTED] = "exhausted", [QKD_EVENT_BLOCKED] = "blocked",
+		[QKD_EVENT_FAILED] = "failed",	     [QKD_EVENT_PEER_MOVED] = "moved",
+		[QKD_EVENT_ADDED] = "added",	     [QKD_EVENT_DELETED] = "deleted",
+	};
+
+	assert_int_equal(event->channel, 3);
+	assert_in_range(event->type, 1, 10);
+	if (event->type == QKD_EVENT_LOW)
+		return;
+	if (event->epoch == QKD_EPOCH_NONE)
+		note(heard, "%s", name[event->type]);
+	else
+		note(heard, "%s %llu", name[event->type], (unsigned long long)event->epoch);
+}
+
+static int setup(void **state)
+{
+	did[0] = '\0';
+	heard[0] = '\0';
+	open_result = put_result = use_result = 0;
+	stale_in = stale_out = false;
+	assert_int_equal(loop_create(&loop), 0);
+	assert_int_equal(netlink_table_create(loop, NULL, on_event, NULL, &table), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	netlink_table_destroy(table);
+	loop_destroy(loop);
+	return 0;
+}
+
+static void stop(void *arg)
+{
+	loop_stop(loop, 0);
+}
+
+static void run_for(unsigned int ms)
+{
+	struct loop_timer timer = {.fire = stop};
+
+	assert_int_equal(loop_timer_set(loop, &timer, ms), 0);
+	assert_int_equal(loop_run(loop), 0);
+}
+
+static struct qkd_channel esp_channel(void)
+{
+	return (struct qkd_channel){
+		.id = 3,
+		.kind = QKD_KIND_ESP_TUNNEL,
+		.cipher = QKD_CIPHER_AES_256_GCM,
+		.on_exhausted = QKD_EXHAUSTED_HOLD,
+		.lookahead = 3,
+		.family = AF_INET,
+		.rollover_ms = 60000,
+		.grace_ms = 100,
+		.reqid = 9,
+		.replay_window = 64,
+		.local = {192, 0, 2, 1},
+		.remote = {192, 0, 2, 2},
+		.first_epoch = 5,
+		.name = "office",
+	};
+}
+
+static int add(struct qkd_channel channel)
+{
+	netlink_table_run(table, QKD_CMD_CHANNEL_ADD, &channel);
+	return channel.status;
+}
+
+static int put(uint64_t epoch)
+{
+	struct qkd_key key = {.channel = 3, .epoch = epoch, .key_id = {1}};
+	static const uint8_t zero[sizeof(struct qkd_material)];
+
+	memset(key.in.key, 1, sizeof(key.in.key));
+	memset(key.out.key, 2, sizeof(key.out.key));
+	netlink_table_run(table, QKD_CMD_KEY_PUT, &key);
+	/* Whatever came of it, the record has no key any more. */
+	assert_memory_equal(&key.in, zero, sizeof(zero));
+	assert_memory_equal(&key.out, zero, sizeof(zero));
+	assert_int_equal(key.key_id[0], 0);
+	assert_int_equal(key.epoch, epoch);
+	return key.status;
+}
+
+static int watermark(uint64_t first, uint64_t last, uint64_t peer_out)
+{
+	struct qkd_watermark w = {.channel = 3, .first = first, .last = last, .peer_out = peer_out};
+
+	netlink_table_run(table, QKD_CMD_WATERMARK, &w);
+	return w.status;
+}
+
+static int rollover(uint64_t *epoch)
+{
+	struct qkd_rollover r = {.channel = 3};
+
+	netlink_table_run(table, QKD_CMD_ROLLOVER, &r);
+	*epoch = r.epoch;
+	return r.status;
+}
+
+/* -------- tests -------- */
+
+static void a_life(void **state)
+{
+	uint64_t epoch;
+
+	assert_int_equal(add(esp_channel()), 0);
+	assert_int_equal(put(5), 0);
+	assert_int_equal(put(6), 0);
+	assert_string_equal(did, "put 5 put 6 ");
+	assert_int_equal(watermark(5, 5, QKD_EPOCH_NONE), 0);
+	assert_string_equal(did, "put 5 put 6 use 5 ");
+	assert_int_equal(rollover(&epoch), -EAGAIN);
+	assert_int_equal(watermark(5, 6, 5), 0);
+	assert_int_equal(rollover(&epoch), 0);
+	assert_int_equal(epoch, 6);
+	run_for(200);
+	assert_string_equal(did, "put 5 put 6 use 5 use 6 out- 5 ");
+	assert_int_equal(watermark(5, 6, 6), 0);
+	run_for(200);
+	assert_string_equal(did, "put 5 put 6 use 5 use 6 out- 5 in- 5 ");
+	assert_string_equal(heard, "added installed 5 installed 6 activated 5 moved 5 activated 6 "
+				   "moved 6 retired 5 ");
+}
+
+static void rolls_over_on_time_then_holds_then_blocks(void **state)
+{
+	struct qkd_channel channel = esp_channel();
+
+	channel.rollover_ms = 150;
+	channel.hard_ms = 100;
+	assert_int_equal(add(channel), 0);
+	assert_int_equal(put(5), 0);
+	assert_int_equal(put(6), 0);
+	assert_int_equal(watermark(5, 6, QKD_EPOCH_NONE), 0);
+	run_for(1000);
+	assert_string_equal(did, "put 5 put 6 use 5 use 6 out- 5 out- 6 ");
+	assert_non_null(strstr(heard, "activated 5 activated 6 exhausted blocked 6 "));
+}
+
+static void counts(void **state)
+{
+	struct qkd_counters counters = {.channel = 3};
+	uint64_t epoch;
+
+	assert_int_equal(add(esp_channel()), 0);
+	put(5);
+	put(6);
+	watermark(5, 6, QKD_EPOCH_NONE);
+	rollover(&epoch);
+	netlink_table_run(table, QKD_CMD_COUNTERS, &counters);
+	assert_int_equal(counters.status, 0);
+	assert_int_equal(counters.channel, 3);
+	assert_int_equal(counters.installed, 2);
+	assert_int_equal(counters.rollovers, 1);
+	assert_int_equal(counters.out_epoch, 6);
+	assert_int_equal(counters.in_first, 5);
+	assert_int_equal(counters.in_last, 6);
+	assert_int_equal(counters.peer_last, 6);
+	assert_int_equal(counters.ready, 0);
+	assert_int_not_equal(counters.last_rollover_ns, 0);
+}
+
+static void lists(void **state)
+{
+	struct qkd_channel *channels;
+	struct qkd_epoch *epochs;
+	size_t count;
+
+	assert_int_equal(netlink_table_epochs(table, 3, &epochs, &count), -ENOENT);
+	assert_int_equal(add(esp_channel()), 0);
+	put(5);
+	put(7);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	assert_int_equal(netlink_table_channels(table, &channels, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(channels[0].id, 3);
+	assert_int_equal(channels[0].first_epoch, 8);
+	assert_int_equal(channels[0].state, QKD_CHANNEL_ACTIVE);
+	free(channels);
+	assert_int_equal(netlink_table_epochs(table, 3, &epochs, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(epochs[0].epoch, 5);
+	assert_int_equal(epochs[0].out, QKD_SA_ACTIVE);
+	assert_int_equal(epochs[1].epoch, 7);
+	assert_int_equal(epochs[1].out, QKD_SA_READY);
+	assert_int_equal(epochs[1].in, QKD_SA_ACTIVE);
+	assert_int_equal(epochs[1].spi_in, 1007);
+	free(epochs);
+}
+
+static void refuses_as_the_module_does(void **state)
+{
+	struct qkd_channel channel = esp_channel();
+	struct qkd_retire retire = {.channel = 3, .epoch = 5};
+	uint64_t epoch;
+
+	assert_int_equal(put(5), -ENOENT);
+	assert_int_equal(watermark(1, 1, QKD_EPOCH_NONE), -ENOENT);
+	channel.rollover_ms = 1;
+	assert_int_equal(add(channel), -EINVAL);
+	open_result = -EOPNOTSUPP;
+	assert_int_equal(add(esp_channel()), -EOPNOTSUPP);
+	open_result = 0;
+	assert_int_equal(add(esp_channel()), 0);
+	assert_int_equal(add(esp_channel()), -EEXIST);
+	assert_int_equal(put(4), -ESTALE);
+	assert_int_equal(watermark(2, 1, QKD_EPOCH_NONE), -EINVAL);
+	assert_int_equal(rollover(&epoch), -EAGAIN);
+	assert_int_equal(put(5), 0);
+	assert_int_equal(put(6), 0);
+	assert_int_equal(put(7), 0);
+	assert_int_equal(put(8), -ENOBUFS);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	netlink_table_run(table, QKD_CMD_RETIRE, &retire);
+	assert_int_equal(retire.status, -EBUSY);
+	retire.status = 0;
+	retire.epoch = 6;
+	netlink_table_run(table, QKD_CMD_RETIRE, &retire);
+	assert_int_equal(retire.status, 0);
+	assert_non_null(strstr(did, "out- 6 in- 6 "));
+	/* What the kernel refuses is spent; its reasons do not look like ours. */
+	put_result = -ESTALE;
+	assert_int_equal(put(9), -EIO);
+	put_result = -EEXIST;
+	assert_int_equal(put(10), -EEXIST);
+	put_result = 0;
+	assert_int_equal(put(10), -ESTALE);
+	assert_int_equal(put(11), 0);
+}
+
+static void a_failed_switch_tries_the_next(void **state)
+{
+	assert_int_equal(add(esp_channel()), 0);
+	put(5);
+	use_result = -EEXIST;
+	watermark(5, 9, QKD_EPOCH_NONE);
+	assert_non_null(strstr(heard, "failed 5 "));
+	use_result = 0;
+	put(6);
+	assert_non_null(strstr(did, "use 6 "));
+}
+
+static void deletes_all(void **state)
+{
+	struct qkd_channel channel = {.id = 3};
+
+	assert_int_equal(add(esp_channel()), 0);
+	put(5);
+	put(6);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	did[0] = '\0';
+	netlink_table_run(table, QKD_CMD_CHANNEL_DELETE, &channel);
+	assert_int_equal(channel.status, 0);
+	assert_string_equal(did, "out- 5 in- 5 out- 6 in- 6 close ");
+	netlink_table_run(table, QKD_CMD_CHANNEL_DELETE, &channel);
+	assert_int_equal(channel.status, -ENOENT);
+}
+
+/* What an earlier process left goes once what replaces it is in use, not before. */
+static void old_sas_stay_until_new_ones_are_used(void **state)
+{
+	stale_in = stale_out = true;
+	assert_int_equal(add(esp_channel()), 0);
+	put(5);
+	run_for(200);
+	assert_string_equal(did, "put 5 ");
+	watermark(5, 5, QKD_EPOCH_NONE);
+	assert_string_equal(did, "put 5 use 5 ");
+	run_for(300);
+	assert_string_equal(did, "put 5 use 5 old-out ");
+	watermark(5, 5, 4); /* the peer still sends with an old one */
+	run_for(200);
+	assert_string_equal(did, "put 5 use 5 old-out ");
+	watermark(5, 5, 5);
+	run_for(300);
+	assert_string_equal(did, "put 5 use 5 old-out old-in ");
+}
+
+/* Without new keys it does what the configuration says, whoever began it. */
+static void old_sas_do_not_outlive_the_policy_of_the_operator(void **state)
+{
+	struct qkd_channel channel = esp_channel();
+
+	stale_out = true;
+	channel.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	channel.rollover_ms = 150;
+	assert_int_equal(add(channel), 0);
+	run_for(500);
+	assert_string_equal(did, "old-out ");
+	channel.status = 0;
+	netlink_table_run(table, QKD_CMD_CHANNEL_DELETE, &channel);
+	did[0] = '\0';
+	stale_out = true;
+	channel.status = 0;
+	channel.on_exhausted = QKD_EXHAUSTED_HOLD;
+	assert_int_equal(add(channel), 0); /* hold, without a limit */
+	run_for(500);
+	assert_string_equal(did, "");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_life),
+		TEST(rolls_over_on_time_then_holds_then_blocks),
+		TEST(counts),
+		TEST(lists),
+		TEST(refuses_as_the_module_does),
+		TEST(a_failed_switch_tries_the_next),
+		TEST(deletes_all),
+		TEST(old_sas_stay_until_new_ones_are_used),
+		TEST(old_sas_do_not_outlive_the_policy_of_the_operator),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
