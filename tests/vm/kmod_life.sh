@@ -67,6 +67,9 @@ check "not at the other end, which knows nothing yet" out_is b 1 -
 qkd b watermark 1 5 7 5
 check "then there too" out_is b 1 5
 check "and packets pass" ping_through
+key=$(qkd a epochs 1 | sed -n 's/^epoch=5 .*key=\([0-9a-f]*\).*/\1/p')
+check "listings name the key" contains "$key" '[1-9a-f]'
+check "the same at both ends" contains "$(qkd b epochs 1)" "^epoch=5 .*key=$key "
 before=$(packets_out "$(qkd a epochs 1)" 5)
 check "a forced rollover" contains "$(qkd a rollover 1)" 'out=6'
 in_site a ping -q -c 1 "$(inner b 4)" >/dev/null

@@ -239,6 +239,16 @@ static int counters(struct client *c, uint32_t id)
 	return 0;
 }
 
+static const char *uuid(const uint8_t id[QKD_KEY_ID_BYTES])
+{
+	static char text[2 * QKD_KEY_ID_BYTES + 1];
+	int i;
+
+	for (i = 0; i < QKD_KEY_ID_BYTES; i++)
+		snprintf(text + 2 * (size_t)i, 3, "%02x", id[i]);
+	return text;
+}
+
 static int epochs(struct client *c, uint32_t id)
 {
 	struct qkd_epoch *r = (struct qkd_epoch *)c->buf;
@@ -252,11 +262,12 @@ static int epochs(struct client *c, uint32_t id)
 	if (!n && r->status)
 		return finish("epochs", r->status);
 	for (i = 0; i < n; i++)
-		printf("epoch=%s in=%s out=%s an=%u spi_in=%08x spi_out=%08x packets_in=%llu "
+		printf("epoch=%s in=%s out=%s an=%u key=%s spi_in=%08x spi_out=%08x "
+		       "packets_in=%llu "
 		       "packets_out=%llu\n",
 		       epoch_text(r[i].epoch), sa_states[r[i].in % 4], sa_states[r[i].out % 4],
-		       r[i].an, ntohl(r[i].spi_in), ntohl(r[i].spi_out), r[i].packets_in,
-		       r[i].packets_out);
+		       r[i].an, uuid(r[i].key_id), ntohl(r[i].spi_in), ntohl(r[i].spi_out),
+		       r[i].packets_in, r[i].packets_out);
 	return 0;
 }
 
