@@ -86,6 +86,14 @@ int http_server_create(struct loop *loop, struct tls_context *tls, const char *a
  * be. */
 void http_server_destroy(struct http_server *server);
 
+/**
+ * http_server_on_refused - hear of callers that failed at TLS
+ * @refused: gets the server's arg and a sentence that names the caller and says
+ *           why; nothing is told to anybody else. NULL: nobody hears
+ */
+void http_server_on_refused(struct http_server *server,
+			    void (*refused)(void *arg, const char *reason));
+
 /** The port it listens on: of use if 0, "any", was asked for. */
 uint16_t http_server_port(const struct http_server *server);
 

@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE_MAX 1024
+#define QUEUE_MAX     1024
+#define IDLE_REUSE_MS 3000 /* servers drop idle connections after 5 s and more */
 
 /**
  * struct http_call - one request, then its answer
@@ -48,6 +49,7 @@ struct http_client {
 	unsigned int timeout_ms;
 	struct stream *stream;
 	bool opened;
+	uint64_t idle_since_ms;
 	struct http_call *current; /* sent, or waiting for the connection */
 	struct call_list queue;
 	struct call_list ended; /* to be handed over */
@@ -234,6 +236,7 @@ static void answered(struct http_client *client)
 	struct http_call *call = client->current;
 
 	client->current = NULL;
+	client->idle_since_ms = loop_now_ms(client->loop);
 	loop_timer_cancel(client->loop, &client->timer);
 	if (!call->message->keep_alive)
 		let_go(client, true);
@@ -270,6 +273,7 @@ static void opened(struct stream *stream, void *arg)
 	struct http_client *client = arg;
 
 	client->opened = true;
+	client->idle_since_ms = loop_now_ms(client->loop);
 	send_current(client);
 }
 
@@ -363,6 +367,12 @@ static void proceed(struct http_client *client)
 	if (client->current || client->ended.first || !client->queue.first)
 		return;
 	client->current = list_take(&client->queue);
+	/*
+	 * A request that crosses with the server's closing of an idle connection
+	 * is lost, and its keys perhaps with it: rather connect anew.
+	 */
+	if (client->opened && loop_now_ms(client->loop) - client->idle_since_ms > IDLE_REUSE_MS)
+		let_go(client, true);
 	rc = loop_timer_set(client->loop, &client->timer, client->timeout_ms);
 	if (!rc)
 		rc = connect_stream(client);

@@ -45,6 +45,7 @@ struct http_server {
 	struct stream_listener *listener;
 	size_t max_body;
 	http_handler_fn handler;
+	void (*refused)(void *arg, const char *reason);
 	void *arg;
 	struct http_conn *conns;
 };
@@ -355,7 +356,12 @@ static void conn_free(struct http_conn *conn)
 
 static void conn_closed(struct stream *stream, void *arg, int err, const char *reason)
 {
-	conn_free(arg);
+	struct http_conn *conn = arg;
+	struct http_server *server = conn->server;
+
+	conn_free(conn);
+	if ((err == -EACCES || err == -EPROTO) && server->refused)
+		server->refused(server->arg, reason);
 }
 
 static const struct stream_ops conn_ops = {
@@ -451,6 +457,12 @@ int http_server_create(struct loop *loop, struct tls_context *tls, const char *a
 	}
 	*server = made;
 	return 0;
+}
+
+void http_server_on_refused(struct http_server *server,
+			    void (*refused)(void *arg, const char *reason))
+{
+	server->refused = refused;
 }
 
 uint16_t http_server_port(const struct http_server *server)

@@ -221,6 +221,8 @@ answers "an SAE that is none of the two" 401 '^$' -- a sae-c $AB/enc_keys
 answers "even for the status" 401 '^$' -- b sae-a $BA/status
 answers "an expired certificate gets no TLS" 000 -- a old $AB/status
 answers "another authority's gets no TLS" 000 -- a stranger $AB/status
+check "and it is said why" contains "$(cat "$WORK/log")" '\(old\) expired on 20.*UTC'
+check "with the authority's name" contains "$(cat "$WORK/log")" '\(stranger\) comes from an unknown authority, .CN=other-ca'
 not_without_certificate() {
 	not curl -s --max-time 60 --cacert "$WORK/ca.pem" --resolve "kme-a:$PORT_a:127.0.0.1" \
 		"https://kme-a:$PORT_a$AB/status"

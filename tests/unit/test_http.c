@@ -833,6 +833,28 @@ static void test_reconnects_after_an_idle_close(void **state)
 	stream_listener_close(listener);
 }
 
+/* Long idle, a connection may be closed any moment: a new one is safer. */
+static void test_does_not_trust_an_old_connection(void **state)
+{
+	struct stream_listener *listener = canned_server();
+	struct http_client *client = client_of(stream_listener_port(listener), NULL, NULL, 20000);
+	struct loop_timer idle = {.fire = (void (*)(void *))wake};
+
+	canned = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+	for (unsigned int i = 0; i < 2; i++) {
+		struct reply reply = {0};
+
+		http_client_request(client, "GET", "/", NULL, 0, got, &reply);
+		run_until(reply.count);
+		assert_int_equal(reply.status, 200);
+		assert_int_equal(canned_connections, i + 1);
+		loop_timer_set(loop, &idle, 3100);
+		run_until(!loop_timer_pending(&idle));
+	}
+	http_client_destroy(client);
+	stream_listener_close(listener);
+}
+
 static void test_timeout(void **state)
 {
 	struct stream_listener *listener = canned_server();
@@ -992,6 +1014,7 @@ int main(void)
 		HTTP_TEST(test_too_many_interim_answers),
 		HTTP_TEST(test_a_lost_request_is_not_sent_twice),
 		HTTP_TEST(test_reconnects_after_an_idle_close),
+		HTTP_TEST(test_does_not_trust_an_old_connection),
 		HTTP_TEST(test_timeout),
 		HTTP_TEST(test_nobody_listens),
 		HTTP_TEST(test_destroy_within_the_answer),

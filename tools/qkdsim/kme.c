@@ -266,6 +266,13 @@ static void handle(struct http_exchange *exchange, const struct http_request *re
 		serve(kme, exchange, request);
 }
 
+static void refused(void *arg, const char *reason)
+{
+	const struct kme *kme = arg;
+
+	say("KME %s: %s", kme->settings->name, reason);
+}
+
 /* -------- the device -------- */
 
 int kme_create(struct loop *loop, enum side side, const struct kme_settings *settings,
@@ -298,6 +305,7 @@ int kme_create(struct loop *loop, enum side side, const struct kme_settings *set
 			 settings->port, strerror(-rc));
 		goto destroy_tls;
 	}
+	http_server_on_refused(made->server, refused);
 	*kme = made;
 	return 0;
 destroy_tls:
