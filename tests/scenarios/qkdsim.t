@@ -4,7 +4,6 @@
 # The simulated QKD devices, asked by curl over real TLS on the loopback: what
 # ETSI GS QKD 014 says, word by word, and what the control socket does. Needs
 # neither the module nor a guest; in a guest it also shows io_uring of Linux 6.1.
-# sanitizer: yes
 
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 BIN=${BIN:-$TOP/build}
