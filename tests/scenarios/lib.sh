@@ -260,7 +260,8 @@ channels_active() { # both ends of all channels encrypt
 	local s
 
 	for s in a b; do
-		ctl $s --json channel list | jq -e '[.data.channels[].state] | length > 0 and all(. == "active")' || return 1
+		[ "$(ctl $s --json channel list | jq '[.data.channels[].state] |
+			length > 0 and all(. == "active")')" = true ] || return 1
 	done
 }
 
@@ -364,32 +365,55 @@ wait_until() { # SECONDS "WHAT" COMMAND...
 	done
 }
 
-capture_start() { # DEVICE: what an eavesdropper at site b's end of the link sees
-	site_exec b tcpdump -i "$1" -U -w "$WORK/$1.pcap" --immediate-mode 2>"$WORK/tcpdump-$1.log" &
-	declare -g "CAPTURE_$1=$!"
-	wait_until 10 "tcpdump on $1" grep -q listening "$WORK/tcpdump-$1.log"
+# Each site's captures hold what it sends: on receipt the kernel shows a tunnel's
+# packet twice on the same device, as ESP and again after decryption.
+
+capture_start() { # DEVICE: what an eavesdropper on the link sees
+	local s
+
+	for s in a b; do
+		site_exec $s tcpdump -i "$1" -Q out -U -w "$WORK/$1-$s.pcap" --immediate-mode \
+			2>"$WORK/tcpdump-$1-$s.log" &
+		declare -g "CAPTURE_$1_$s=$!"
+		wait_until 20 "tcpdump on $1" grep -q listening "$WORK/tcpdump-$1-$s.log"
+	done
 }
 
 capture_stop() {
-	local pid="CAPTURE_$1"
+	local s pid
 
-	kill -INT "${!pid}"
-	wait "${!pid}" 2>/dev/null
+	for s in a b; do
+		pid="CAPTURE_$1_$s"
+		kill -INT "${!pid}"
+		wait "${!pid}" 2>/dev/null
+	done
+}
+
+frames() { # DEVICE FILTER
+	local s
+
+	for s in a b; do
+		tcpdump -r "$WORK/$1-$s.pcap" -n "$2" 2>/dev/null
+	done
 }
 
 captured() { # DEVICE FILTER...: number of frames
-	tcpdump -r "$WORK/$1.pcap" -n "${@:2}" 2>/dev/null | wc -l
+	frames "$1" "$2" | wc -l
 }
 
-in_clear() { # DEVICE: frames that are not encrypted, and markers of the load anywhere
-	case $1 in
-	wan) captured wan 'not (ip proto 50) and not arp' ;;
-	mac) captured mac 'not ether proto 0x88e5' ;;
-	esac
+in_clear() { # DEVICE: number of frames that are not encrypted
+	clear_frames "$1" | wc -l
+}
+
+clear_frames() { # DEVICE
+	local filter='not (ip proto 50) and not arp'
+
+	[ "$1" = wan ] || filter='not ether proto 0x88e5'
+	frames "$1" "$filter"
 }
 
 marker_seen() { # DEVICE
-	grep -c -a QKD-LOAD-IN-THE-CLEAR "$WORK/$1.pcap"
+	cat "$WORK/$1-a.pcap" "$WORK/$1-b.pcap" | grep -c -a QKD-LOAD-IN-THE-CLEAR
 }
 
 xfrm_errors() { # SITE: counters of /proc/net/xfrm_stat that are not zero

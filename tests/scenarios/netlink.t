@@ -10,7 +10,7 @@
 . "$(dirname "$0")/tap.sh"
 . "$(dirname "$0")/facts.sh"
 trap scenario_end EXIT
-BACKEND=netlink
+export BACKEND=netlink
 
 policies() { # SITE: of qkdkeyd, by their request ID
 	site "$1" ip xfrm policy | grep -c 'reqid 13589544'
