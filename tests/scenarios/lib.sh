@@ -33,8 +33,9 @@ SIM_RATE=${SIM_RATE:-100}
 COMBINE=${COMBINE:-qkd}
 export BACKEND
 
-MAC_a=02:00:00:00:0a:01
-MAC_b=02:00:00:00:0b:01
+mac_of() { # SITE
+	echo "02:00:00:00:0$1:01"
+}
 
 site() { # SITE COMMAND...: run in the site's network namespace
 	ip netns exec "qkd-$1" "${@:2}"
@@ -100,18 +101,14 @@ network_up() {
 }
 
 macsec_device() { # SITE ADDRESS: made here, so that it has its address from the start
-	local mac="MAC_$1"
-
-	site "$1" ip link set mac address "${!mac}"
+	site "$1" ip link set mac address "$(mac_of "$1")"
 	site "$1" ip link add link mac macsec0 type macsec port 1 cipher gcm-aes-256 \
 		encrypt on protect on validate strict send_sci on replay on window 64
 	site "$1" sysctl -qw net.ipv6.conf.macsec0.disable_ipv6=1
 	site "$1" ip address add "$2/24" dev macsec0
 	site "$1" ip link set macsec0 up
 	# no address resolution in the figures: it would count as loss
-	local peer
-	peer="MAC_$(other "$1")"
-	site "$1" ip neighbour replace "10.3.0.$((3 - ${2##*.}))" lladdr "${!peer}" \
+	site "$1" ip neighbour replace "10.3.0.$((3 - ${2##*.}))" lladdr "$(mac_of "$(other "$1")")" \
 		dev macsec0 nud permanent
 }
 
@@ -132,7 +129,6 @@ sim_up() {
 		--certificate-b "$WORK/pki/qkd-b.pem" --key-b "$WORK/pki/qkd-b.key" \
 		--ca "$WORK/pki/ca.pem" --sae-a site-a --sae-b site-b \
 		--rate "$SIM_RATE" --control "$WORK/qkdsim.sock" >"$WORK/qkdsim.log" 2>&1 &
-	SIM_PID=$!
 	wait_until 30 "the simulated QKD devices to serve" sim status
 }
 
@@ -143,10 +139,9 @@ sim() { # VERB...: tell the simulated devices what happens to them
 # ---- nodes ------------------------------------------------------------------
 
 node_config() { # SITE
-	local s=$1 n=1 role=initiator peer device p mac
+	local s=$1 n=1 role=initiator peer device p
 
 	peer=$(other "$s")
-	mac="MAC_$peer"
 	device=203.0.113.1
 	[ "$s" = a ] || { n=2 role=responder device=203.0.113.5; }
 	p=$((3 - n))
@@ -210,7 +205,7 @@ node_config() { # SITE
 		    macsec:
 		      device: macsec0
 		      parent: mac
-		      peer_mac: "${!mac}"
+		      peer_mac: "$(mac_of "$peer")"
 		      replay_window: 64
 	YAML
 }
