@@ -66,26 +66,41 @@ no_key_in_listings() { # neither the kernel's nor ours
 	done
 }
 
-sa_lists_agree() { # SITE: qkdctl and ip name the same inbound and outbound ESP SPIs in use
-	local ours theirs
+# A rollover may come between two listings. So ours is taken before and after the
+# kernel's: what is in both must be in the kernel's, which may have no others.
 
-	ours=$(ctl "$1" --json sa list | jq -r \
-		'.data.sas[] | select(.channel == "ipsec" and .state != "ready") | .spi' | sort)
+our_spis() { # SITE: of the ESP SAs that are in the kernel's table
+	ctl "$1" --json sa list | jq -r \
+		'.data.sas[] | select(.channel == "ipsec" and .state != "ready") | .spi' | sort
+}
+
+sa_lists_agree() { # SITE: qkdctl and ip name the same ESP SAs
+	local before theirs after lost strange
+
+	before=$(our_spis "$1")
 	theirs=$(site "$1" ip xfrm state | awk '/proto esp/ { print $4 }' | grep -v '^0x00000000$' | sort)
-	[ "$ours" = "$theirs" ] || {
-		echo "qkdctl:" $ours "ip xfrm state:" $theirs
+	after=$(our_spis "$1")
+	lost=$(comm -12 <(echo "$before") <(echo "$after") | comm -23 - <(echo "$theirs"))
+	strange=$(comm -23 <(echo "$theirs") <(sort -u <<<"$before"$'\n'"$after"))
+	[ -n "$theirs" ] && [ -z "$lost$strange" ] || {
+		echo "in qkdctl only: $lost; in ip xfrm state only: $strange"
 		return 1
 	}
 }
 
-macsec_lists_agree() { # SITE: the encoding SA of `ip macsec show` is the active one of qkdctl
-	local ours theirs
+our_an() { # SITE: association number that the macsec channel encrypts with
+	ctl "$1" --json sa list | jq -r '.data.sas[] |
+		select(.channel == "macsec" and .direction == "out" and .state == "active") | .an'
+}
 
-	ours=$(ctl "$1" --json sa list | jq -r '.data.sas[] |
-		select(.channel == "macsec" and .direction == "out" and .state == "active") | .an')
+macsec_lists_agree() { # SITE: the encoding SA of `ip macsec show` is the active one of qkdctl
+	local before theirs after
+
+	before=$(our_an "$1")
 	theirs=$(site "$1" ip macsec show macsec0 | sed -n 's/.*TXSC: .* on SA \([0-3]\).*/\1/p')
-	[ -n "$ours" ] && [ "$ours" = "$theirs" ] || {
-		echo "qkdctl: AN '$ours', ip macsec show: AN '$theirs'"
+	after=$(our_an "$1")
+	[ -n "$theirs" ] && { [ "$theirs" = "$before" ] || [ "$theirs" = "$after" ]; } || {
+		echo "qkdctl: AN '$before', then '$after'; ip macsec show: AN '$theirs'"
 		return 1
 	}
 }
