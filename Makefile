@@ -120,7 +120,7 @@ KMAKE     = flock $(K).lock $(MAKE) -C $(KDIR) M=$(abspath $(K)) \
 kmod: $(K)/qkd.ko
 $(K)/qkd.ko: $(KMOD_SRC)
 	@mkdir -p $(K)
-	@cp -pu --parents $(KMOD_SRC) $(K)/
+	@for f in $(KMOD_SRC); do cmp -s $$f $(K)/$$f || cp --parents $$f $(K)/ || exit; done
 	+@$(KMAKE) W=1 modules
 	@touch $@
 kmod-here:
