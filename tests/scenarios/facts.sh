@@ -35,6 +35,38 @@ no_key_used_twice() { # each store: a key once, an epoch once; both stores: the 
 		awk '$2 != $3 { print "epoch " $1 " has another key at each site"; bad = 1 } END { exit bad }'
 }
 
+# The daemons' own word is not enough: all that is ever seen standing in a module
+# is written down, whether a daemon runs or not.
+
+modules_watch() { # from now on, until the scenario ends
+	local s
+
+	for s in a b; do
+		# shellcheck disable=SC2016 # for the inner shell
+		site_exec $s bash -c 'while sleep 0.5; do
+			for id in "${@:2}"; do
+				"$1" epochs "$id" | sed "s/^/channel=$id /"
+			done
+		done' watch "$BIN/qkdtest" $(site $s "$BIN/qkdtest" list | sed 's/channel=\([0-9]*\).*/\1/') \
+			>>"$WORK/seen-$s" 2>&1 &
+	done
+}
+
+seen_keys() { # SITE: "channel epoch key_id" of all that was seen
+	sed -n 's/^channel=\([0-9]*\) epoch=\([0-9]*\) .* key=\([0-9a-f]*\) .*/\1 \2 \3/p' "$WORK/seen-$1" |
+		sort -u
+}
+
+no_key_seen_twice() { # in each module: a key for one epoch only, an epoch with one key only
+	local s twice
+
+	for s in a b; do
+		at_least "$(seen_keys $s | wc -l)" 20 || return 1
+		twice=$(seen_keys $s | awk '{ print $1, $2; print $3 }' | sort | uniq -d)
+		equal "$twice" "" || return 1
+	done
+}
+
 modules_agree_with_stores() { # what stands in a module is in that site's store
 	local s c line id
 
@@ -103,17 +135,4 @@ macsec_lists_agree() { # SITE: the encoding SA of `ip macsec show` is the active
 		echo "qkdctl: AN '$before', then '$after'; ip macsec show: AN '$theirs'"
 		return 1
 	}
-}
-
-retry() { # SECONDS COMMAND...: lists taken around a rollover may differ for a moment
-	local end=$((SECONDS + $1)) output
-
-	shift
-	until output=$("$@" 2>&1); do
-		[ $SECONDS -lt $end ] || {
-			echo "$output"
-			return 1
-		}
-		sleep 0.3
-	done
 }

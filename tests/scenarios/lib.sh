@@ -236,13 +236,16 @@ ctl() { # SITE VERB...
 	"$BIN/qkdctl" --socket "$WORK/$1/control.sock" "${@:2}"
 }
 
-counter() { # SITE CHANNEL FIELD: of `channel show`, - if the daemon is away
-	local value
+# Waiting loops take the answers apart in the shell: a start of jq costs as much
+# as the rest of the round.
 
-	value=$(ctl "$1" --json channel show "$2" 2>/dev/null | jq -r ".data.channel.$3 // \"-\"")
-	echo "${value:--}"
+counter() { # SITE CHANNEL FIELD: of `channel show`, - if the daemon is away or has none
+	local answer value=-
+
+	answer=$(ctl "$1" --json channel show "$2" 2>/dev/null)
+	[[ $answer =~ \"$3\":\ *\"?([^\",}]+) ]] && value=${BASH_REMATCH[1]}
+	echo "${value/#null/-}"
 }
-
 
 rolled() { # SITE CHANNEL COUNT: has the channel rolled that often?
 	local n
@@ -251,12 +254,21 @@ rolled() { # SITE CHANNEL COUNT: has the channel rolled that often?
 	[[ $n =~ ^[0-9]+$ ]] && [ "$n" -ge "$3" ]
 }
 
+rolls_on() { # SITE CHANNEL [TIMES]: from now on
+	local n
+
+	n=$(counter "$1" "$2" rollovers)
+	[[ $n =~ ^[0-9]+$ ]] || n=0
+	retry 40 rolled "$1" "$2" $((n + ${3:-3}))
+}
+
 channels_active() { # both ends of all channels encrypt
-	local s
+	local s c
 
 	for s in a b; do
-		[ "$(ctl $s --json channel list | jq '[.data.channels[].state] |
-			length > 0 and all(. == "active")')" = true ] || return 1
+		for c in $CHANNELS; do
+			[ "$(counter $s "$c" state)" = active ] || return 1
+		done
 	done
 }
 
@@ -357,6 +369,19 @@ wait_until() { # SECONDS "WHAT" COMMAND...
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || die "waited in vain for $what"
 		sleep 0.2
+	done
+}
+
+retry() { # SECONDS COMMAND...: lists taken around a rollover may differ for a moment
+	local end=$((SECONDS + $1)) output
+
+	shift
+	until output=$("$@" 2>&1); do
+		[ $SECONDS -lt $end ] || {
+			echo "$output"
+			return 1
+		}
+		sleep 0.3
 	done
 }
 

@@ -26,10 +26,7 @@ stranger() { # CERTIFICATE: connects to site a's Kx as a TLS client and waits fo
 }
 
 still_rolling() {
-	local n
-
-	n=$(counter a ipsec rollovers)
-	retry 20 rolled a ipsec $((n + 2))
+	rolls_on a ipsec 2
 }
 
 . "$(dirname "$0")/facts.sh"
