@@ -43,7 +43,7 @@ modules_watch() { # from now on, until the scenario ends
 
 	for s in a b; do
 		# shellcheck disable=SC2016 # for the inner shell
-		site_exec $s bash -c 'while sleep 0.5; do
+		site_exec $s bash -c 'while sleep 2; do
 			for id in "${@:2}"; do
 				"$1" epochs "$id" | sed "s/^/channel=$id /"
 			done

@@ -165,7 +165,7 @@ node_config() { # SITE
 		    peer: site-$peer
 		    role: $role
 		    keys_target: $KEYS_TARGET
-		    keys_low: 8
+		    keys_low: $((KEYS_TARGET > 8 ? 8 : KEYS_TARGET / 2))
 		    source:
 		      url: https://$device:8014
 		      server_name: qkd-$s
