@@ -211,12 +211,15 @@ install-dkms:
 	install -D -m 644 debian/qkd-dkms.modules-load $(LIBDIR)/modules-load.d/qkd.conf
 .PHONY: install install-programs install-services install-dkms
 
+# The module's sources, headers too, that user space is built of.
+print-shared:
+	@$(CC) $(CPPFLAGS) -MM $(LIB_SRC) | tr -s ' \\' '\n' | grep '^kmod/' | sort -u
 print-cppflags:
 	@echo $(CPPFLAGS)
 
 help:
 	@sed -n 's/^#: //p' Makefile tests/check.mk
-.PHONY: clean print-cppflags help
+.PHONY: clean print-cppflags print-shared help
 clean:
 	rm -rf $(BUILD)
 
