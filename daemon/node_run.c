@@ -170,15 +170,10 @@ static int make_loop(struct running *run, char *error)
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 	int err = loop_create(&run->node.loop);
 
-	if (err == -ENOSYS || err == -EPERM)
-		snprintf(error, ERROR_MAX,
-			 "io_uring is switched off on this host: set sysctl "
-			 "kernel.io_uring_disabled=0 (or allow it in the container's seccomp "
-			 "profile)");
-	else if (err)
-		snprintf(error, ERROR_MAX, "the event loop cannot be made: %s", strerror(-err));
-	if (err)
+	if (err) {
+		snprintf(error, ERROR_MAX, "%s", loop_create_error(err));
 		return err;
+	}
 	err = loop_signals(run->node.loop, signals, 3, on_signal, run);
 	if (err)
 		snprintf(error, ERROR_MAX, "signals cannot be received: %s", strerror(-err));
