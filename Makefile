@@ -9,7 +9,7 @@ SANITIZE ?=
 
 CC       ?= cc
 PKGS     := liburing libmnl libnl-3.0 libnl-route-3.0 libnl-genl-3.0 \
-	    libnl-xfrm-3.0 openssl jansson libcyaml sqlite3 yaml-0.1
+	    openssl jansson libcyaml sqlite3 yaml-0.1
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wvla -Wformat=2 -Wno-unused-parameter $(if $(CI),-Werror)
 CPPFLAGS += -D_GNU_SOURCE -Iinclude/uapi -Idaemon -Ikmod \
