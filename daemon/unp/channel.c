@@ -303,6 +303,8 @@ static int delete_old(struct channel *c, const struct qkd_channel *standing)
 	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_DELETE, &old, deleted_old, c);
 	if (err)
 		channel_put(c);
+	else
+		standing_forget(c->env->standing, old.id);
 	return err;
 }
 
@@ -333,7 +335,7 @@ static void compare(struct channel *c, const struct qkd_channel *standing, size_
 	for (i = 0; i < count; i++) {
 		const struct qkd_channel *s = &standing[i];
 
-		if (!same_name(c, s) && s->id != c->record.id)
+		if (!s->id || (!same_name(c, s) && s->id != c->record.id))
 			continue;
 		if (same_name(c, s) && s->first_epoch > c->record.first_epoch)
 			c->record.first_epoch = s->first_epoch;
@@ -403,7 +405,7 @@ static void attach(struct channel *c, uint32_t id)
 	}
 	c->phase = CHANNEL_ATTACHING;
 	channel_hold(c);
-	err = backend_list_channels(c->env->backend, standing_came, c);
+	err = standing_ask(c->env->standing, c->env->backend, &c->seen, standing_came, c);
 	if (err) {
 		attach_failed(c, strerror(-err));
 		channel_put(c);
@@ -558,6 +560,7 @@ int channel_delete(struct channel *c)
 		deleted(c, 0, NULL);
 		return 0;
 	}
+	standing_forget(c->env->standing, record.id);
 	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_DELETE, &record, deleted, c);
 	if (err)
 		deleted(c, err, NULL);

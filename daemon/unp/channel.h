@@ -13,6 +13,7 @@
 
 #include "unp/agree.h"
 #include "unp/channels.h"
+#include "unp/standing.h"
 
 #define CHANNEL_RETRY_MS 5000
 
@@ -30,6 +31,7 @@ enum channel_phase {
 /**
  * struct channel_env - what all channels share
  * @backend: NULL: lost or not open
+ * @standing: what stands in it, for all that attach
  * @event: event() of channels_create()
  */
 struct channel_env {
@@ -38,6 +40,7 @@ struct channel_env {
 	struct kx *kx;
 	struct store *store;
 	struct backend *backend;
+	struct standing *standing;
 	void (*event)(const struct channel_event *event, void *arg);
 	void *event_arg;
 };
@@ -48,6 +51,7 @@ struct channel_env {
  * @refs: the list's one, and one per answer to come
  * @config: owned if not @from_file
  * @row_next: lowest epoch that the store has not seen
+ * @seen: of standing_ask()
  * @record: as it stands, or shall stand, in the backend
  * @error: last error of attaching, "" if none
  */
@@ -63,6 +67,7 @@ struct channel {
 	struct pool *pool;
 	enum channel_phase phase;
 	uint64_t row_next;
+	uint32_t seen;
 	struct qkd_channel record;
 	uint8_t digest[16];
 	uint8_t state; /* enum qkd_channel_state */

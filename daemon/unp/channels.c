@@ -224,6 +224,8 @@ static void backend_event(const struct qkd_event *event, void *arg)
 
 	if (event->lost)
 		events_lost(cs, event->lost);
+	if (event->type == QKD_EVENT_DELETED)
+		standing_forget(cs->env.standing, event->channel);
 	if (c)
 		channel_backend_event(c, event);
 }
@@ -286,6 +288,7 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 	if (!cs)
 		return -ENOMEM;
 	cs->env = (struct channel_env){
+		.standing = standing_create(loop),
 		.loop = loop,
 		.config = config,
 		.kx = kx,
@@ -305,8 +308,9 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 		.frame = frame_came,
 		.arg = cs,
 	};
-	err = kx_add_handler(kx, &cs->handler);
+	err = cs->env.standing ? kx_add_handler(kx, &cs->handler) : -ENOMEM;
 	if (err) {
+		standing_destroy(cs->env.standing);
 		free(cs);
 		return err;
 	}
@@ -408,6 +412,7 @@ void channels_destroy(struct channels *cs)
 	}
 	loop_timer_cancel(cs->env.loop, &cs->count);
 	backend_close(cs->backend);
+	standing_destroy(cs->env.standing);
 	free(cs->listeners);
 	cs->dead = true;
 	if (!cs->reading_specs)
