@@ -295,8 +295,7 @@ int node_run(struct config *config, const char *config_path)
 	if (err) {
 		log_err("%s", *error ? error : strerror(-err));
 	} else {
-		log_info("qkdkeyd " NODE_VERSION ": node %s runs, backend %s", config->node,
-			 backend_name(channels_backend(run.node.channels)));
+		log_info("qkdkeyd " NODE_VERSION ": node %s runs", config->node);
 		start_telling(&run);
 		err = loop_run(run.node.loop);
 		if (err)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One channel; see channel.h. */
 #include "unp/channel.h"
+#include "km/backoff.h"
 #include "log.h"
 #include "unp/policy.h"
 
@@ -190,18 +191,39 @@ static void tell(struct channel *c, int err, const char *text)
 
 /* -------- attaching -------- */
 
-static void attach_failed(struct channel *c, const char *text)
+static void not_yet(struct channel *c, const char *text)
 {
 	char told[320];
 
-	if (strcmp(text, c->error))
-		log_warn("channel %s: %s", c->config->name, text);
-	snprintf(c->error, sizeof(c->error), "%s", text);
-	c->phase = c->phase == CHANNEL_NEW ? CHANNEL_NEW : CHANNEL_DOWN;
-	if (loop_timer_set(c->env->loop, &c->retry, CHANNEL_RETRY_MS))
-		log_err("channel %s: out of memory for a timer", c->config->name);
+	snprintf(c->error, sizeof(c->error), "%s", *text ? text : "it has not answered yet");
 	snprintf(told, sizeof(told), "it is configured, but not in the kernel yet: %s", c->error);
 	tell(c, 0, told);
+}
+
+static void retry_after(struct channel *c, uint64_t delay_ms, const char *text)
+{
+	if (strcmp(text, c->error))
+		log_warn("channel %s: %s", c->config->name, text);
+	c->phase = c->phase == CHANNEL_NEW ? CHANNEL_NEW : CHANNEL_DOWN;
+	if (loop_timer_set(c->env->loop, &c->retry, delay_ms))
+		log_err("channel %s: out of memory for a timer", c->config->name);
+	not_yet(c, text);
+}
+
+static void attach_failed(struct channel *c, const char *text)
+{
+	retry_after(c, CHANNEL_RETRY_MS, text);
+}
+
+/* No policy may be missing for longer than it must. */
+static void prepare_failed(struct channel *c, int err, const char *text)
+{
+	if (err == -EAGAIN)
+		retry_after(c,
+			    km_backoff_ms(++c->failures, CHANNEL_RETRY_SOON_MS, CHANNEL_RETRY_MS),
+			    text);
+	else
+		attach_failed(c, text);
 }
 
 static int begin_agree(struct channel *c)
@@ -375,7 +397,7 @@ out:
 	channel_put(c);
 }
 
-/* Policies first: from here on nothing goes in the clear, key or no key. */
+/* From here on nothing goes in the clear, key or no key, backend or not. */
 static int prepare(struct channel *c, uint32_t id, char *error, size_t error_len)
 {
 	const struct config_peer *peer = config_find_peer(c->env->config, c->link->peer);
@@ -384,14 +406,22 @@ static int prepare(struct channel *c, uint32_t id, char *error, size_t error_len
 	if (is_esp(c))
 		err = policy_install(c->config, peer, c->env->config->kx.port, CHANNEL_REQID + id,
 				     error, error_len);
-	if (err)
-		return err;
-	if (!c->env->backend) {
-		snprintf(error, error_len, "the backend is lost; restart qkdkeyd");
-		return -ENODEV;
+	if (!err)
+		c->record.id = id;
+	return err;
+}
+
+static void look_for_it(struct channel *c)
+{
+	int err;
+
+	c->phase = CHANNEL_ATTACHING;
+	channel_hold(c);
+	err = standing_ask(c->env->standing, c->env->backend, &c->seen, standing_came, c);
+	if (err) {
+		attach_failed(c, strerror(-err));
+		channel_put(c);
 	}
-	c->record.id = id;
-	return 0;
 }
 
 static void attach(struct channel *c, uint32_t id)
@@ -400,15 +430,14 @@ static void attach(struct channel *c, uint32_t id)
 	int err = prepare(c, id, error, sizeof(error));
 
 	if (err) {
-		attach_failed(c, error);
-		return;
-	}
-	c->phase = CHANNEL_ATTACHING;
-	channel_hold(c);
-	err = standing_ask(c->env->standing, c->env->backend, &c->seen, standing_came, c);
-	if (err) {
-		attach_failed(c, strerror(-err));
-		channel_put(c);
+		prepare_failed(c, err, error);
+	} else if (c->env->backend) {
+		c->failures = 0;
+		look_for_it(c);
+	} else {
+		c->failures = 0;
+		c->phase = CHANNEL_WAITS;
+		not_yet(c, c->env->trouble);
 	}
 }
 
@@ -492,6 +521,31 @@ void channel_detach(struct channel *c, const char *why)
 	c->state = 0;
 	c->phase = CHANNEL_DOWN;
 	attach_failed(c, why);
+}
+
+/* Those that have not come as far as the backend yet find out by themselves. */
+void channel_backend_lost(struct channel *c)
+{
+	if (c->phase == CHANNEL_WAITS ||
+	    (c->phase == CHANNEL_DOWN && !loop_timer_pending(&c->retry)))
+		not_yet(c, c->env->trouble);
+	if (c->phase != CHANNEL_ATTACHING && c->phase != CHANNEL_STANDS)
+		return;
+	stop_agree(c);
+	c->state = 0;
+	c->phase = CHANNEL_DOWN;
+	not_yet(c, c->env->trouble);
+}
+
+/* One that stood asks for its row anew: epochs were used since. */
+void channel_backend_up(struct channel *c)
+{
+	if (c->phase == CHANNEL_WAITS) {
+		look_for_it(c);
+	} else if (c->phase == CHANNEL_DOWN) {
+		loop_timer_cancel(c->env->loop, &c->retry);
+		ask_row(c);
+	}
 }
 
 /* -------- deleting -------- */

@@ -6,7 +6,9 @@
  *   NEW -> row of the store known -> policies, macsec device -> ADD, or found
  *   standing with the same tag -> STANDS
  *
- * What fails is tried again every CHANNEL_RETRY_MS, and shown meanwhile.
+ * What fails is tried again every CHANNEL_RETRY_MS, sooner if it is likely to
+ * go well then, and shown meanwhile. While there is no backend a channel whose
+ * policies stand WAITS for channel_backend_up().
  */
 #ifndef UNP_CHANNEL_H
 #define UNP_CHANNEL_H
@@ -15,7 +17,8 @@
 #include "unp/channels.h"
 #include "unp/standing.h"
 
-#define CHANNEL_RETRY_MS 5000
+#define CHANNEL_RETRY_MS      5000
+#define CHANNEL_RETRY_SOON_MS 20
 
 /** Request IDs of our policies and SAs: this and the channel's id. */
 #define CHANNEL_REQID 0x51000000U
@@ -23,6 +26,7 @@
 enum channel_phase {
 	CHANNEL_NEW,	   /* its row is not known yet */
 	CHANNEL_DOWN,	   /* known, not in the backend */
+	CHANNEL_WAITS,	   /* known, policies stand, no backend to ask */
 	CHANNEL_ATTACHING, /* the backend was asked */
 	CHANNEL_STANDS,	   /* in the backend, agree runs */
 	CHANNEL_DELETING,
@@ -30,7 +34,7 @@ enum channel_phase {
 
 /**
  * struct channel_env - what all channels share
- * @backend: NULL: lost or not open
+ * @backend: NULL: lost or not open, then @trouble says why
  * @standing: what stands in it, for all that attach
  * @event: event() of channels_create()
  */
@@ -40,6 +44,7 @@ struct channel_env {
 	struct kx *kx;
 	struct store *store;
 	struct backend *backend;
+	const char *trouble;
 	struct standing *standing;
 	void (*event)(const struct channel_event *event, void *arg);
 	void *event_arg;
@@ -52,6 +57,7 @@ struct channel_env {
  * @config: owned if not @from_file
  * @row_next: lowest epoch that the store has not seen
  * @seen: of standing_ask()
+ * @failures: to attach, one after the other
  * @record: as it stands, or shall stand, in the backend
  * @error: last error of attaching, "" if none
  */
@@ -68,6 +74,7 @@ struct channel {
 	enum channel_phase phase;
 	uint64_t row_next;
 	uint32_t seen;
+	unsigned int failures;
 	struct qkd_channel record;
 	uint8_t digest[16];
 	uint8_t state; /* enum qkd_channel_state */
@@ -96,8 +103,14 @@ void channel_put(struct channel *channel);
 /** Asks the store for the row, then attaches. */
 void channel_start(struct channel *channel);
 
-/** The backend was lost. */
+/** It is gone from the backend: attaches again. */
 void channel_detach(struct channel *channel, const char *why);
+
+/** The backend was lost, env->trouble says why. What stands goes on by itself. */
+void channel_backend_lost(struct channel *channel);
+
+/** There is a backend (again). */
+void channel_backend_up(struct channel *channel);
 
 /** Takes SAs and policies down, tells the peer; then channel->done. */
 int channel_delete(struct channel *channel);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* All channels of this node; see channels.h. */
 #include "unp/channels.h"
+#include "km/backoff.h"
 #include "log.h"
 #include "unp/channel.h"
 
@@ -9,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT_MS 1000
+#define COUNT_MS      1000
+#define REOPEN_MIN_MS 500
+#define REOPEN_MAX_MS 30000
+#define CLOSING_MS    50 /* until the device lets go of our buffer */
 
 /* A link's pool tells here that it has keys again. */
 struct listener {
@@ -21,8 +25,16 @@ struct listener {
  * struct channels
  * @first: in order of name
  * @turn: which channel asks first when keys come, so that none starves
- * @reading_specs: the store has yet to answer
- * @dead: destroyed while it had
+ * @backend: open; env.backend only once it has answered
+ * @which: of the configuration, or the one that was open first: what the module
+ *         holds netlink does not know
+ * @opening: open, and has yet to answer
+ * @reopen: when to try for a backend again
+ * @failures: to open one, one after the other
+ * @trouble: what is wrong with it, "" if nothing; as it was logged
+ * @seen: of standing_ask()
+ * @refs: the owner's one, and one per answer to come
+ * @dead: destroyed while one was
  */
 struct channels {
 	struct channel_env env;
@@ -30,13 +42,25 @@ struct channels {
 	struct pool *(*pool_of)(void *arg, const char *link);
 	void *pool_arg;
 	struct backend *backend;
+	enum config_backend which;
+	bool opening;
+	struct loop_timer reopen;
+	unsigned int failures;
+	char trouble[256];
+	uint32_t seen;
 	struct listener *listeners;
 	struct loop_timer count;
 	struct kx_handler handler;
 	unsigned int turn;
-	bool reading_specs;
+	unsigned int refs;
 	bool dead;
 };
+
+static void put(struct channels *cs)
+{
+	if (!--cs->refs)
+		free(cs);
+}
 
 static struct channel *find(const struct channels *cs, const char *name)
 {
@@ -230,16 +254,67 @@ static void backend_event(const struct qkd_event *event, void *arg)
 		channel_backend_event(c, event);
 }
 
-/* What stands goes on by itself while its keys last; we can only say so. */
-static void backend_failed(int err, const char *text, void *arg)
+static bool is_absent(int err)
 {
-	struct channels *cs = arg;
+	return err == -ENOENT || err == -ENXIO || err == -ENODEV;
+}
+
+/* Said once for as long as it stays the same; tried again until it goes well. */
+static void no_backend(struct channels *cs, const char *text)
+{
 	struct channel *c;
 
-	log_err("%s", text);
+	if (strcmp(text, cs->trouble))
+		log_err("%s; it is tried again until it works", text);
+	snprintf(cs->trouble, sizeof(cs->trouble), "%s", text);
+	cs->opening = false;
 	cs->env.backend = NULL;
+	standing_drop(cs->env.standing);
 	for (c = cs->first; c; c = c->next)
-		channel_detach(c, text);
+		channel_backend_lost(c);
+	if (loop_timer_set(cs->env.loop, &cs->reopen,
+			   km_backoff_ms(++cs->failures, REOPEN_MIN_MS, REOPEN_MAX_MS)))
+		log_err("out of memory for a timer: restart qkdkeyd to reach the kernel again");
+}
+
+/* What stands goes on by itself while its keys last. The timer closes it. */
+static void backend_failed(int err, const char *text, void *arg)
+{
+	no_backend(arg, text);
+}
+
+static void backend_up(struct channels *cs)
+{
+	struct channel *c;
+
+	log_info("SAs are installed by %s", backend_name(cs->backend));
+	cs->opening = false;
+	cs->trouble[0] = '\0';
+	cs->failures = 0;
+	cs->which = strcmp(backend_name(cs->backend), "netlink") ? CONFIG_BACKEND_MODULE
+								 : CONFIG_BACKEND_NETLINK;
+	cs->env.backend = cs->backend;
+	for (c = cs->first; c; c = c->next)
+		channel_backend_up(c);
+}
+
+/* The first answer: it works, and what all channels need is there. */
+static void backend_answered(void *arg, int err, const void *records, size_t count)
+{
+	struct channels *cs = arg;
+	char text[128];
+
+	if (cs->dead || !cs->opening)
+		goto out; /* its failure was told already */
+	if (err) {
+		snprintf(text, sizeof(text), "the channels in the kernel cannot be listed: %s",
+			 strerror(-err));
+		no_backend(cs, text);
+	} else {
+		backend_up(cs);
+	}
+out:
+	put(cs);
 }
 
 static int open_backend(struct channels *cs, char *error, size_t error_len)
@@ -249,19 +324,42 @@ static int open_backend(struct channels *cs, char *error, size_t error_len)
 		.failed = backend_failed,
 		.arg = cs,
 	};
-	enum config_backend which = cs->env.config->backend;
 	int err = -ENOENT;
 
-	if (which != CONFIG_BACKEND_NETLINK)
+	if (cs->which != CONFIG_BACKEND_NETLINK)
 		err = backend_open_device(cs->env.loop, &events, &cs->backend, error, error_len);
-	if (which == CONFIG_BACKEND_NETLINK ||
-	    (which == CONFIG_BACKEND_AUTO && (err == -ENOENT || err == -ENXIO || err == -ENODEV)))
+	if (cs->which == CONFIG_BACKEND_NETLINK ||
+	    (cs->which == CONFIG_BACKEND_AUTO && is_absent(err)))
 		err = backend_open_netlink(cs->env.loop, &events, &cs->backend, error, error_len);
-	if (!err) {
-		cs->env.backend = cs->backend;
-		log_info("SAs are installed by %s", backend_name(cs->backend));
+	if (err)
+		return err;
+	standing_drop(cs->env.standing);
+	cs->opening = true;
+	cs->refs++;
+	err = standing_ask(cs->env.standing, cs->backend, &cs->seen, backend_answered, cs);
+	if (err) {
+		snprintf(error, error_len, "the channels in the kernel cannot be listed: %s",
+			 strerror(-err));
+		cs->opening = false;
+		cs->refs--;
 	}
 	return err;
+}
+
+/* First lets go of the old one, whose last operation may still have our buffer. */
+static void reopen(void *arg)
+{
+	struct channels *cs = arg;
+	char error[256] = "";
+
+	if (cs->backend) {
+		backend_close(cs->backend);
+		cs->backend = NULL;
+		if (!loop_timer_set(cs->env.loop, &cs->reopen, CLOSING_MS))
+			return;
+	}
+	if (open_backend(cs, error, sizeof(error)))
+		no_backend(cs, error);
 }
 
 static void count_all(void *arg)
@@ -298,6 +396,11 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 	};
 	cs->pool_of = pool_of;
 	cs->pool_arg = arg;
+	cs->refs = 1;
+	cs->which = config->backend;
+	cs->env.trouble = cs->trouble;
+	cs->reopen.fire = reopen;
+	cs->reopen.arg = cs;
 	cs->count.fire = count_all;
 	cs->count.arg = cs;
 	cs->handler = (struct kx_handler){
@@ -357,19 +460,13 @@ static void specs_came(void *arg, int err, const struct store_channel *rows, siz
 	struct channels *cs = arg;
 	size_t i;
 
-	cs->reading_specs = false;
-	if (cs->dead) {
-		free(cs);
-		return;
-	}
-	if (err) {
+	if (err && !cs->dead)
 		log_err("channels added by qkdctl cannot be read from the store: %s",
 			strerror(-err));
-		return;
-	}
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count && !err && !cs->dead; i++)
 		if (rows[i].spec)
 			restore(cs, &rows[i]);
+	put(cs);
 }
 
 int channels_start(struct channels *cs, char *error, size_t error_len)
@@ -380,7 +477,10 @@ int channels_start(struct channels *cs, char *error, size_t error_len)
 	int err;
 
 	err = open_backend(cs, error, error_len);
-	if (err)
+	/* The module may be loaded later; the policies need not wait for it. */
+	if (is_absent(err) && cs->which == CONFIG_BACKEND_MODULE)
+		no_backend(cs, error);
+	else if (err)
 		return err;
 	snprintf(error, error_len, "the channels cannot be started");
 	for (i = 0; i < config->channels_count; i++) {
@@ -391,7 +491,8 @@ int channels_start(struct channels *cs, char *error, size_t error_len)
 	err = listen_to_pools(cs);
 	if (!err)
 		err = store_channel_specs(cs->env.store, specs_came, cs);
-	cs->reading_specs = !err;
+	if (!err)
+		cs->refs++;
 	if (!err)
 		err = loop_timer_set(cs->env.loop, &cs->count, COUNT_MS);
 	for (c = cs->first; c && !err; c = c->next)
@@ -411,19 +512,19 @@ void channels_destroy(struct channels *cs)
 		channel_release(c);
 	}
 	loop_timer_cancel(cs->env.loop, &cs->count);
+	loop_timer_cancel(cs->env.loop, &cs->reopen);
+	cs->dead = true;
 	backend_close(cs->backend);
 	standing_destroy(cs->env.standing);
 	free(cs->listeners);
-	cs->dead = true;
-	if (!cs->reading_specs)
-		free(cs);
+	put(cs);
 }
 
 /* -------- for manage/ -------- */
 
 const struct backend *channels_backend(const struct channels *cs)
 {
-	return cs->backend;
+	return cs->trouble[0] ? NULL : cs->backend;
 }
 
 void channels_visit(struct channels *cs, void (*visit)(const struct channel_view *view, void *arg),

@@ -68,12 +68,17 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 /**
  * channels_start - opens the backend, re-attaches to the channels that stand in
  * it, adds the others; sets up policies and macsec devices
+ *
+ * With `backend: module` and no module this goes well all the same: policies
+ * are installed, and the module is waited for. A backend that is lost later is
+ * opened again.
  */
 int channels_start(struct channels *channels, char *error, size_t error_len);
 
 /** Leaves the SAs and policies in place. */
 void channels_destroy(struct channels *channels);
 
+/** NULL: it is lost, or the module is not loaded; it is tried again. */
 const struct backend *channels_backend(const struct channels *channels);
 
 /** Calls @visit for each channel, in order of name. */

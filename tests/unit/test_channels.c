@@ -48,6 +48,9 @@ static const char *stored_spec;
 static struct qkd_channel standing[4]; /* what the kernel has */
 static size_t standing_count;
 static struct backend_events events;
+static int open_error;
+static int list_error; /* as when HELLO fails */
+static unsigned int opened;
 static char last_event[64];
 
 __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
@@ -174,12 +177,13 @@ static int fake_submit(struct backend *backend, uint32_t cmd, const void *record
 
 static void answer_channels(struct later *later)
 {
-	((backend_list_fn)later->done)(later->arg, 0, standing, standing_count);
+	((backend_list_fn)later->done)(later->arg, later->err, standing, standing_count);
 }
 
 static int fake_list_channels(struct backend *backend, backend_list_fn done, void *arg)
 {
-	struct later later = {.fire = answer_channels, .done = (void *)done, .arg = arg};
+	struct later later = {
+		.fire = answer_channels, .done = (void *)done, .arg = arg, .err = list_error};
 
 	return do_later(&later);
 }
@@ -214,8 +218,14 @@ static const struct backend_ops fake_ops = {
 int backend_open_device(struct loop *l, const struct backend_events *e, struct backend **backend,
 			char *error, size_t error_len)
 {
-	struct backend *fake = calloc(1, sizeof(*fake));
+	struct backend *fake;
 
+	opened++;
+	if (open_error) {
+		snprintf(error, error_len, "there is no device");
+		return open_error;
+	}
+	fake = calloc(1, sizeof(*fake));
 	assert_non_null(fake);
 	fake->ops = &fake_ops;
 	fake->hello.max_lookahead = 64;
@@ -384,8 +394,19 @@ static const char *settle(void)
 	return did;
 }
 
+/* However long it takes. */
+static const char *settle_until(bool (*is_so)(void))
+{
+	while (!is_so())
+		settle();
+	return settle();
+}
+
 static int setup(void **state)
 {
+	open_error = 0;
+	list_error = 0;
+	opened = 0;
 	did[0] = '\0';
 	last_event[0] = '\0';
 	policy_error = 0;
@@ -648,6 +669,84 @@ static void a_lost_backend_is_shown(void **state)
 	assert_int_equal(channels_rollover(channels, "office", told, NULL), -EAGAIN);
 }
 
+static bool it_stands(void)
+{
+	return view().state != 0;
+}
+
+static void a_lost_backend_is_opened_again(void **state)
+{
+	start();
+	settle();
+	did[0] = '\0';
+	standing[0].state = QKD_CHANNEL_ACTIVE;
+	row_next = 8; /* what was used meanwhile stays used */
+	open_error = -EIO;
+	events.failed(-EIO, "the device is broken", events.arg);
+	assert_null(channels_backend(channels));
+	while (opened < 3)
+		settle();
+	assert_string_equal(view().last_error, "there is no device");
+	assert_string_equal(did, ""); /* each channel is left in peace */
+	open_error = 0;
+	assert_string_equal(settle_until(it_stands), "row office; policy+; list 3; state office; ");
+	assert_string_equal(view().last_error, "");
+	assert_non_null(channels_backend(channels));
+}
+
+/* The policies do not wait: nothing passes in the clear. */
+static void the_module_may_come_later(void **state)
+{
+	char error[256] = "";
+
+	open_error = -ENOENT;
+	config.backend = CONFIG_BACKEND_NETLINK;
+	assert_int_equal(channels_start(channels, error, sizeof(error)), -ENOENT);
+	teardown(state);
+	setup(state);
+	open_error = -ENOENT;
+	config.backend = CONFIG_BACKEND_MODULE;
+	channels_destroy(channels);
+	assert_int_equal(
+		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
+	start();
+	assert_string_equal(settle(), "row office; policy+; ");
+	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
+	assert_string_equal(view().last_error, "there is no device");
+	open_error = 0;
+	assert_string_equal(settle_until(it_stands),
+			    "row office; policy+; add 3@5; list 3; state office; ");
+}
+
+static void a_backend_that_does_not_answer_is_opened_again(void **state)
+{
+	list_error = -EPROTO;
+	start();
+	assert_string_equal(settle(), "row office; policy+; ");
+	assert_non_null(strstr(view().last_error, "cannot be listed"));
+	list_error = 0;
+	assert_string_equal(settle_until(it_stands),
+			    "row office; policy+; add 3@5; list 3; state office; ");
+	assert_int_equal(opened, 2);
+}
+
+/* As while the kernel's XFRM is being loaded. */
+static bool policy_was_refused(void)
+{
+	return strstr(did, "policy+; row office; policy+; row office; ") != NULL;
+}
+
+static void policies_are_tried_again_soon(void **state)
+{
+	policy_error = -EAGAIN;
+	start();
+	settle_until(policy_was_refused);
+	assert_null(strstr(did, "add"));
+	policy_error = 0;
+	settle_until(it_stands);
+	assert_non_null(strstr(did, "policy+; add 3@5; "));
+}
+
 static void events_follow_the_state(void **state)
 {
 	struct qkd_event event = {.channel = 3, .type = QKD_EVENT_ACTIVATED, .epoch = 6};
@@ -702,6 +801,10 @@ int main(void)
 		TEST(remembers_what_was_added),
 		TEST(rollover_needs_a_channel),
 		TEST(a_lost_backend_is_shown),
+		TEST(a_lost_backend_is_opened_again),
+		TEST(the_module_may_come_later),
+		TEST(a_backend_that_does_not_answer_is_opened_again),
+		TEST(policies_are_tried_again_soon),
 		TEST(events_follow_the_state),
 		TEST(ends_in_the_middle),
 	};
