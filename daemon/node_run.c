@@ -48,6 +48,8 @@ static void count_channel(const struct channel_view *view, void *arg)
 {
 	struct tally *tally = arg;
 
+	if (view->orphaned)
+		return;
 	tally->channels++;
 	tally->active += view->state == QKD_CHANNEL_ACTIVE;
 	tally->simulated = tally->simulated || view->simulated;

@@ -20,7 +20,7 @@
 #define CHANNEL_RETRY_MS      5000
 #define CHANNEL_RETRY_SOON_MS 20
 
-/** Request IDs of our policies and SAs: this and the channel's id. */
+/** Request IDs of our policies and SAs: this and the channel's id; see POLICY_REQID_MASK. */
 #define CHANNEL_REQID 0x51000000U
 
 enum channel_phase {

@@ -4,6 +4,8 @@
 #include "km/backoff.h"
 #include "log.h"
 #include "unp/channel.h"
+#include "unp/orphan.h"
+#include "unp/policy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +35,9 @@ struct listener {
  * @failures: to open one, one after the other
  * @trouble: what is wrong with it, "" if nothing; as it was logged
  * @seen: of standing_ask()
+ * @orphans: see orphan.h
+ * @look_for_orphans: at the next count, when the channels have attached
+ * @specs_known: all channels are known
  * @refs: the owner's one, and one per answer to come
  * @dead: destroyed while one was
  */
@@ -48,6 +53,9 @@ struct channels {
 	unsigned int failures;
 	char trouble[256];
 	uint32_t seen;
+	struct orphan *orphans;
+	bool look_for_orphans;
+	bool specs_known;
 	struct listener *listeners;
 	struct loop_timer count;
 	struct kx_handler handler;
@@ -58,8 +66,10 @@ struct channels {
 
 static void put(struct channels *cs)
 {
-	if (!--cs->refs)
-		free(cs);
+	if (--cs->refs)
+		return;
+	orphan_free_all(&cs->orphans);
+	free(cs);
 }
 
 static struct channel *find(const struct channels *cs, const char *name)
@@ -118,6 +128,7 @@ static int make(struct channels *cs, struct config_channel *config, bool from_fi
 		channel_release(c);
 		return -ENOENT;
 	}
+	orphan_drop(&cs->orphans, config->name, 0); /* it is taken in again */
 	insert(cs, c);
 	*result = c;
 	return 0;
@@ -248,8 +259,10 @@ static void backend_event(const struct qkd_event *event, void *arg)
 
 	if (event->lost)
 		events_lost(cs, event->lost);
-	if (event->type == QKD_EVENT_DELETED)
+	if (event->type == QKD_EVENT_DELETED) {
 		standing_forget(cs->env.standing, event->channel);
+		orphan_drop(&cs->orphans, NULL, event->channel);
+	}
 	if (c)
 		channel_backend_event(c, event);
 }
@@ -294,6 +307,7 @@ static void backend_up(struct channels *cs)
 	cs->which = strcmp(backend_name(cs->backend), "netlink") ? CONFIG_BACKEND_MODULE
 								 : CONFIG_BACKEND_NETLINK;
 	cs->env.backend = cs->backend;
+	cs->look_for_orphans = true;
 	for (c = cs->first; c; c = c->next)
 		channel_backend_up(c);
 }
@@ -362,11 +376,129 @@ static void reopen(void *arg)
 		no_backend(cs, error);
 }
 
+/* -------- orphans -------- */
+
+static void add_orphan(struct channels *cs, struct orphan *known, const struct qkd_channel *record)
+{
+	struct orphan *o = orphan_add(&cs->orphans, record);
+
+	if (!o) {
+		log_err("out of memory: a channel in the kernel that is not configured is not "
+			"listed");
+		return;
+	}
+	if (!orphan_find_id(known, record->id))
+		log_warn("channel %s (number %u) is in the kernel but not configured: its SAs stay "
+			 "as long as their keys last; `qkdctl channel delete %s` removes it, to "
+			 "keep it configure it again and restart",
+			 o->name, record->id, o->name);
+}
+
+static void orphans_came(void *arg, int err, const void *records, size_t count)
+{
+	const struct qkd_channel *standing = records;
+	struct channels *cs = arg;
+	struct orphan *known = cs->orphans;
+	char name[QKD_NAME_BYTES];
+	size_t i;
+
+	if (err || cs->dead)
+		goto out; /* whoever opens the backend again looks again */
+	cs->orphans = NULL;
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, standing[i].name);
+		if (standing[i].id && !find(cs, name) && !find_id(cs, standing[i].id))
+			add_orphan(cs, known, &standing[i]);
+	}
+	orphan_free_all(&known);
+out:
+	put(cs);
+}
+
+static void look_for_orphans(struct channels *cs)
+{
+	uint32_t seen = cs->seen;
+
+	if (!cs->look_for_orphans || !cs->specs_known || !cs->env.backend)
+		return;
+	cs->look_for_orphans = false;
+	cs->refs++;
+	if (standing_ask(cs->env.standing, cs->env.backend, &cs->seen, orphans_came, cs)) {
+		cs->seen = seen;
+		cs->look_for_orphans = true;
+		cs->refs--;
+	}
+}
+
+struct orphan_delete {
+	struct channels *channels;
+	channels_done_fn done;
+	void *arg;
+	struct qkd_channel record;
+};
+
+static void remove_orphans_policies(const struct qkd_channel *record, char *error, size_t error_len)
+{
+	if (record->kind == QKD_KIND_MACSEC || (record->reqid & POLICY_REQID_MASK) != CHANNEL_REQID)
+		return;
+	if (policy_remove_reqid(record->reqid, error, error_len))
+		log_warn("channel number %u: %s", record->id, error);
+}
+
+/* As of a channel: SAs first, then the policies. */
+static void orphan_deleted(void *arg, int err, const void *answer)
+{
+	struct orphan_delete *call = arg;
+	const struct qkd_channel *r = answer;
+	char text[256] = "";
+
+	if (!err)
+		err = r->status;
+	if (err == -ENOENT)
+		err = 0;
+	if (err) {
+		snprintf(text, sizeof(text), "%s", strerror(-err));
+	} else {
+		remove_orphans_policies(&call->record, text, sizeof(text));
+		orphan_drop(&call->channels->orphans, NULL, call->record.id);
+	}
+	call->done(call->arg, err, text);
+	put(call->channels);
+	free(call);
+}
+
+static int delete_orphan(struct channels *cs, const struct orphan *o, channels_done_fn done,
+			 void *arg)
+{
+	struct qkd_channel record = {.id = o->record.id};
+	struct orphan_delete *call;
+	int err;
+
+	if (!cs->env.backend)
+		return -EAGAIN;
+	call = malloc(sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	*call = (struct orphan_delete){cs, done, arg, o->record};
+	cs->refs++;
+	standing_forget(cs->env.standing, record.id);
+	err = backend_submit(cs->env.backend, QKD_CMD_CHANNEL_DELETE, &record, orphan_deleted,
+			     call);
+	if (err) {
+		put(cs);
+		free(call);
+	}
+	return err;
+}
+
+/* -------- every second -------- */
+
 static void count_all(void *arg)
 {
 	struct channels *cs = arg;
 	struct channel *c;
 
+	look_for_orphans(cs);
 	for (c = cs->first; c; c = c->next)
 		channel_count(c);
 	if (loop_timer_set(cs->env.loop, &cs->count, COUNT_MS))
@@ -466,6 +598,7 @@ static void specs_came(void *arg, int err, const struct store_channel *rows, siz
 	for (i = 0; i < count && !err && !cs->dead; i++)
 		if (rows[i].spec)
 			restore(cs, &rows[i]);
+	cs->specs_known = !err;
 	put(cs);
 }
 
@@ -530,6 +663,7 @@ const struct backend *channels_backend(const struct channels *cs)
 void channels_visit(struct channels *cs, void (*visit)(const struct channel_view *view, void *arg),
 		    void *arg)
 {
+	const struct orphan *o;
 	struct channel_view view;
 	struct channel *c;
 
@@ -537,15 +671,22 @@ void channels_visit(struct channels *cs, void (*visit)(const struct channel_view
 		channel_fill_view(c, &view);
 		visit(&view, arg);
 	}
+	for (o = cs->orphans; o; o = o->next) {
+		orphan_fill_view(o, &view);
+		visit(&view, arg);
+	}
 }
 
 bool channels_view(struct channels *cs, const char *name, struct channel_view *view)
 {
 	const struct channel *c = find(cs, name);
+	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
 
 	if (c)
 		channel_fill_view(c, view);
-	return c != NULL;
+	else if (o)
+		orphan_fill_view(o, view);
+	return c || o;
 }
 
 int channels_add(struct channels *cs, struct config_channel *config, const char *spec,
@@ -573,7 +714,10 @@ int channels_add(struct channels *cs, struct config_channel *config, const char 
 int channels_delete(struct channels *cs, const char *name, channels_done_fn done, void *arg)
 {
 	struct channel *c = find(cs, name);
+	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
 
+	if (o)
+		return delete_orphan(cs, o, done, arg);
 	if (!c)
 		return -ENOENT;
 	if (c->done)
@@ -634,12 +778,13 @@ int channels_rollover(struct channels *cs, const char *name, channels_done_fn do
 int channels_epochs(struct channels *cs, const char *name, backend_list_fn done, void *arg)
 {
 	const struct channel *c = find(cs, name);
+	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
 
-	if (!c)
+	if (!c && !o)
 		return -ENOENT;
-	if (c->phase != CHANNEL_STANDS || !cs->env.backend) {
+	if ((c && c->phase != CHANNEL_STANDS) || !cs->env.backend) {
 		done(arg, 0, NULL, 0); /* it has none */
 		return 0;
 	}
-	return backend_list_epochs(cs->env.backend, c->record.id, done, arg);
+	return backend_list_epochs(cs->env.backend, c ? c->record.id : o->record.id, done, arg);
 }

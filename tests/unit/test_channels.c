@@ -260,6 +260,12 @@ int policy_remove(const struct config_channel *config, const struct config_peer 
 	return 0;
 }
 
+int policy_remove_reqid(uint32_t reqid, char *error, size_t error_len)
+{
+	note("policy- 0x%x", reqid);
+	return 0;
+}
+
 /* -------- KM link and pool -------- */
 
 int kx_add_handler(struct kx *k, const struct kx_handler *handler)
@@ -412,6 +418,7 @@ static int setup(void **state)
 	policy_error = 0;
 	add_status = 0;
 	row_next = 5;
+	memset(standing, 0, sizeof(standing));
 	stored_spec = NULL;
 	standing_count = 0;
 	configure();
@@ -516,6 +523,84 @@ static void leaves_other_channels_alone(void **state)
 	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
 }
 
+static int told_err;
+static char told_text[256];
+
+static void told(void *arg, int err, const char *text)
+{
+	assert_int_equal(told_err, 1); /* once */
+	told_err = err;
+	snprintf(told_text, sizeof(told_text), "%s", text ? text : "");
+}
+
+static bool lab_is_known(void)
+{
+	struct channel_view v;
+
+	return channels_view(channels, "lab", &v);
+}
+
+static void count_view(const struct channel_view *v, void *arg)
+{
+	*(unsigned int *)arg += v->orphaned ? 100 : 1;
+}
+
+/* It was taken out of the file while the daemon was down. */
+static void shows_and_deletes_an_orphan(void **state)
+{
+	struct channel_view v;
+	unsigned int views = 0;
+
+	standing[0].id = 77;
+	standing[0].kind = QKD_KIND_ESP_TUNNEL;
+	standing[0].state = QKD_CHANNEL_ACTIVE;
+	standing[0].reqid = 0x5100004d;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	settle_until(lab_is_known);
+	assert_true(channels_view(channels, "lab", &v));
+	assert_true(v.orphaned);
+	assert_int_equal(v.id, 77);
+	assert_string_equal(v.config->link, "");
+	assert_non_null(strstr(v.last_error, "qkdctl channel delete"));
+	channels_visit(channels, count_view, &views);
+	assert_int_equal(views, 101);
+	/* Nothing was done to it; it can be taken down, SAs first. */
+	assert_null(strstr(did, "delete"));
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	assert_string_equal(settle(), "delete 77; policy- 0x5100004d; ");
+	assert_int_equal(told_err, 0);
+	assert_false(lab_is_known());
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), -ENOENT);
+	assert_int_equal(view().state, QKD_CHANNEL_IDLE);
+}
+
+/* Who had the device before us wrote what it liked. */
+static void an_orphan_of_a_stranger(void **state)
+{
+	struct channel_view v;
+
+	standing[0].id = 78;
+	standing[0].kind = QKD_KIND_ESP_TRANSPORT;
+	memset(standing[0].name, 0xff, sizeof(standing[0].name));
+	standing[1].id = 79;
+	standing[1].kind = QKD_KIND_ESP_TRANSPORT;
+	snprintf(standing[1].name, sizeof(standing[1].name), "lab");
+	standing_count = 2;
+	start();
+	settle_until(lab_is_known);
+	assert_true(channels_view(channels, "???????????????????????????????", &v));
+	assert_int_equal(v.id, 78);
+	/* Its request ID is none of ours: nobody's policies go. */
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	assert_string_equal(settle(), "delete 79; ");
+}
+
 static void without_policies_there_is_no_channel(void **state)
 {
 	policy_error = -EEXIST;
@@ -572,16 +657,6 @@ static void offers_wait_until_the_channel_stands(void **state)
 	settle();
 	assert_int_equal(deliver(&peers[0], &frame), 0);
 	assert_string_equal(did, "answer 6; ");
-}
-
-static int told_err;
-static char told_text[256];
-
-static void told(void *arg, int err, const char *text)
-{
-	assert_int_equal(told_err, 1); /* once */
-	told_err = err;
-	snprintf(told_text, sizeof(told_text), "%s", text ? text : "");
 }
 
 static void deletes(void **state)
@@ -792,6 +867,8 @@ int main(void)
 		TEST(replaces_what_was_changed),
 		TEST(finds_its_channel_under_another_number),
 		TEST(leaves_other_channels_alone),
+		TEST(shows_and_deletes_an_orphan),
+		TEST(an_orphan_of_a_stranger),
 		TEST(without_policies_there_is_no_channel),
 		TEST(says_why_the_kernel_refuses),
 		TEST(other_peers_have_no_part_in_it),
