@@ -3,6 +3,7 @@
 #include "unp/channel.h"
 #include "km/backoff.h"
 #include "log.h"
+#include "unp/mark.h"
 #include "unp/policy.h"
 
 #include <errno.h>
@@ -347,6 +348,27 @@ static void add(struct channel *c)
 	channel_put(c);
 }
 
+static void marks_came(void *arg, int err, bool simulated)
+{
+	struct channel *c = arg;
+
+	if (err && err != -ECANCELED)
+		log_warn("channel %s: whether its keys are simulated cannot be read: %s",
+			 c->config->name, strerror(-err));
+	c->found_known = !err;
+	c->found_simulated = simulated;
+	channel_put(c);
+}
+
+/* What stands was put by an earlier process: the store has its keys' marks. */
+static void read_marks(struct channel *c)
+{
+	c->found_known = false;
+	channel_hold(c);
+	if (mark_ask(c->env->backend, c->env->store, c->record.id, c->config->link, marks_came, c))
+		channel_put(c);
+}
+
 /* Re-attach to the channel if it stands unchanged, else put it in its place. */
 static void compare(struct channel *c, const struct qkd_channel *standing, size_t count)
 {
@@ -373,6 +395,7 @@ static void compare(struct channel *c, const struct qkd_channel *standing, size_
 	log_info("channel %s: attached to what stands in the kernel; next epoch %llu",
 		 c->config->name, (unsigned long long)c->record.first_epoch);
 	c->state = same->state;
+	read_marks(c);
 	stands(c);
 }
 
@@ -754,7 +777,9 @@ void channel_fill_view(const struct channel *c, struct channel_view *view)
 		.peer = c->link->peer,
 		.initiator = c->link->role == CONFIG_INITIATOR,
 		.from_file = c->from_file,
-		.simulated = c->agree && agree_simulated(c->agree, pool.simulated),
+		.simulated =
+			c->agree && agree_simulated(c->agree, c->found_known ? c->found_simulated
+									     : pool.simulated),
 		.state = c->state,
 		.waits = status.waits,
 		.id = c->record.id,

@@ -58,6 +58,8 @@ struct channel_env {
  * @row_next: lowest epoch that the store has not seen
  * @seen: of standing_ask()
  * @failures: to attach, one after the other
+ * @found_simulated: keys of epochs that stood when it was attached;
+ *                   valid if @found_known
  * @record: as it stands, or shall stand, in the backend
  * @error: last error of attaching, "" if none
  */
@@ -75,6 +77,8 @@ struct channel {
 	uint64_t row_next;
 	uint32_t seen;
 	unsigned int failures;
+	bool found_known;
+	bool found_simulated;
 	struct qkd_channel record;
 	uint8_t digest[16];
 	uint8_t state; /* enum qkd_channel_state */

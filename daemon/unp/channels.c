@@ -4,6 +4,7 @@
 #include "km/backoff.h"
 #include "log.h"
 #include "unp/channel.h"
+#include "unp/mark.h"
 #include "unp/orphan.h"
 #include "unp/policy.h"
 
@@ -378,6 +379,38 @@ static void reopen(void *arg)
 
 /* -------- orphans -------- */
 
+struct orphan_mark {
+	struct channels *channels;
+	uint32_t id;
+};
+
+static void orphan_mark_came(void *arg, int err, bool simulated)
+{
+	struct orphan_mark *call = arg;
+	struct orphan *o = orphan_find_id(call->channels->orphans, call->id);
+
+	if (o && !err)
+		o->simulated = simulated;
+	put(call->channels);
+	free(call);
+}
+
+/* Of which link its keys came is not known; the store finds them all the same. */
+static void read_orphans_mark(struct channels *cs, const struct orphan *o)
+{
+	struct orphan_mark *call = malloc(sizeof(*call));
+
+	if (!call)
+		return;
+	*call = (struct orphan_mark){cs, o->record.id};
+	cs->refs++;
+	if (mark_ask(cs->env.backend, cs->env.store, o->record.id, "orphan", orphan_mark_came,
+		     call)) {
+		cs->refs--;
+		free(call);
+	}
+}
+
 static void add_orphan(struct channels *cs, struct orphan *known, const struct qkd_channel *record)
 {
 	struct orphan *o = orphan_add(&cs->orphans, record);
@@ -392,6 +425,8 @@ static void add_orphan(struct channels *cs, struct orphan *known, const struct q
 			 "as long as their keys last; `qkdctl channel delete %s` removes it, to "
 			 "keep it configure it again and restart",
 			 o->name, record->id, o->name);
+	if (cs->env.backend)
+		read_orphans_mark(cs, o);
 }
 
 static void orphans_came(void *arg, int err, const void *records, size_t count)

@@ -85,6 +85,7 @@ void orphan_fill_view(const struct orphan *o, struct channel_view *view)
 		.config = &o->config,
 		.peer = "",
 		.orphaned = true,
+		.simulated = o->simulated,
 		.state = o->record.state,
 		.waits = CHANNEL_WAITS_NOTHING,
 		.id = o->record.id,

@@ -14,12 +14,14 @@
  * struct orphan
  * @record: as listed
  * @config: what the record tells of its configuration; has no link
+ * @simulated: a key of its SAs is
  * @name: printable
  */
 struct orphan {
 	struct orphan *next;
 	struct qkd_channel record;
 	struct config_channel config;
+	bool simulated;
 	char name[QKD_NAME_BYTES];
 };
 

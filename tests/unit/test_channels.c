@@ -48,6 +48,8 @@ static const char *stored_spec;
 static struct qkd_channel standing[4]; /* what the kernel has */
 static size_t standing_count;
 static struct backend_events events;
+static struct qkd_epoch epochs[2]; /* of every channel */
+static size_t epochs_count;
 static int open_error;
 static int list_error; /* as when HELLO fails */
 static unsigned int opened;
@@ -98,6 +100,31 @@ static int do_later(const struct later *later)
 }
 
 /* -------- the store -------- */
+
+/* Keys whose ID begins with 5 are simulated. */
+static void answer_found(struct later *later)
+{
+	struct store_found found[2] = {0};
+	size_t i;
+
+	for (i = 0; i < epochs_count; i++) {
+		found[i].state = STORE_USED;
+		found[i].key.simulated = later->record.octets[i] == 5;
+	}
+	((store_found_fn)later->done)(later->arg, 0, found, epochs_count);
+}
+
+int store_find(struct store *s, const char *link, const struct km_key_id *ids, size_t count,
+	       store_found_fn done, void *arg)
+{
+	struct later later = {.fire = answer_found, .done = (void *)done, .arg = arg};
+	size_t i;
+
+	assert_int_equal(count, epochs_count);
+	for (i = 0; i < count; i++)
+		later.record.octets[i] = ids[i].octet[0];
+	return do_later(&later);
+}
 
 static void answer_row(struct later *later)
 {
@@ -190,7 +217,7 @@ static int fake_list_channels(struct backend *backend, backend_list_fn done, voi
 
 static void answer_epochs(struct later *later)
 {
-	((backend_list_fn)later->done)(later->arg, 0, NULL, 0);
+	((backend_list_fn)later->done)(later->arg, 0, epochs, epochs_count);
 }
 
 static int fake_list_epochs(struct backend *backend, uint32_t channel, backend_list_fn done,
@@ -417,6 +444,8 @@ static int setup(void **state)
 	last_event[0] = '\0';
 	policy_error = 0;
 	add_status = 0;
+	memset(epochs, 0, sizeof(epochs));
+	epochs_count = 0;
 	row_next = 5;
 	memset(standing, 0, sizeof(standing));
 	stored_spec = NULL;
@@ -486,8 +515,28 @@ static void attaches_to_what_stands_unchanged(void **state)
 	standing[0].state = QKD_CHANNEL_ACTIVE;
 	standing[0].first_epoch = 9; /* ahead of the store: the last put is not forgotten */
 	restart();
-	assert_string_equal(settle(), "row office; policy+; list 3; state office; ");
+	assert_string_equal(settle(), "row office; policy+; list 3; list 3; state office; ");
 	assert_int_equal(view().state, QKD_CHANNEL_ACTIVE);
+}
+
+/* Whatever the link's source says by now: keys keep the mark that they came with. */
+static void knows_simulated_keys_of_before(void **state)
+{
+	start();
+	settle();
+	assert_false(view().simulated);
+	epochs_count = 2;
+	epochs[0].epoch = 5;
+	epochs[0].in = QKD_SA_ACTIVE;
+	epochs[1].epoch = 6;
+	epochs[1].in = QKD_SA_READY;
+	restart();
+	settle();
+	assert_false(view().simulated);
+	epochs[1].key_id[0] = 5;
+	restart();
+	settle();
+	assert_true(view().simulated);
 }
 
 static void replaces_what_was_changed(void **state)
@@ -555,12 +604,17 @@ static void shows_and_deletes_an_orphan(void **state)
 	standing[0].kind = QKD_KIND_ESP_TUNNEL;
 	standing[0].state = QKD_CHANNEL_ACTIVE;
 	standing[0].reqid = 0x5100004d;
+	epochs_count = 1;
+	epochs[0].key_id[0] = 5;
 	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
 	standing_count = 1;
 	start();
 	settle_until(lab_is_known);
 	assert_true(channels_view(channels, "lab", &v));
 	assert_true(v.orphaned);
+	settle();
+	assert_true(channels_view(channels, "lab", &v));
+	assert_true(v.simulated);
 	assert_int_equal(v.id, 77);
 	assert_string_equal(v.config->link, "");
 	assert_non_null(strstr(v.last_error, "qkdctl channel delete"));
@@ -764,7 +818,8 @@ static void a_lost_backend_is_opened_again(void **state)
 	assert_string_equal(view().last_error, "there is no device");
 	assert_string_equal(did, ""); /* each channel is left in peace */
 	open_error = 0;
-	assert_string_equal(settle_until(it_stands), "row office; policy+; list 3; state office; ");
+	assert_string_equal(settle_until(it_stands),
+			    "row office; policy+; list 3; list 3; state office; ");
 	assert_string_equal(view().last_error, "");
 	assert_non_null(channels_backend(channels));
 }
@@ -864,6 +919,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(policies_come_before_the_channel),
 		TEST(attaches_to_what_stands_unchanged),
+		TEST(knows_simulated_keys_of_before),
 		TEST(replaces_what_was_changed),
 		TEST(finds_its_channel_under_another_number),
 		TEST(leaves_other_channels_alone),
