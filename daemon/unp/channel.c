@@ -580,7 +580,9 @@ static void remove_policies(struct channel *c)
 
 	if (policy_remove(c->config, peer, c->env->config->kx.port, c->record.reqid, error,
 			  sizeof(error)))
-		log_warn("channel %s: %s", c->config->name, error);
+		log_warn("channel %s: %s; what stays of its policies blocks its traffic: `ip xfrm "
+			 "policy` shows it",
+			 c->config->name, error);
 }
 
 /* SAs first, then the policies: until then nothing passes. */

@@ -43,14 +43,14 @@ const char *policy_kernel_reason(int err)
 		return "the kernel has no XFRM user interface: modprobe xfrm_user";
 	case -ECONNREFUSED:
 		return "the kernel's XFRM user interface does not answer yet: xfrm_user is just "
-		       "being loaded; this is tried again";
+		       "being loaded; trying again helps";
 	case -EAGAIN:
 	case -EINTR:
-		return "somebody else changes policies all the time, reading them was interrupted; "
-		       "this is tried again";
+		return "reading them was interrupted every time, somebody else changes policies "
+		       "all the time; trying again helps";
 	case -ENOMEM:
 	case -ENOBUFS:
-		return "the kernel is out of memory for policies; this is tried again";
+		return "no memory for policies, here or in the kernel";
 	default:
 		return strerror(-err);
 	}
