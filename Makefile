@@ -9,7 +9,7 @@ SANITIZE ?=
 
 CC       ?= cc
 PKGS     := liburing libmnl libnl-3.0 libnl-route-3.0 libnl-genl-3.0 \
-	    libnl-xfrm-3.0 openssl jansson libcyaml sqlite3 yaml-0.1
+	    openssl jansson libcyaml sqlite3 yaml-0.1
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wvla -Wformat=2 -Wno-unused-parameter $(if $(CI),-Werror)
 CPPFLAGS += -D_GNU_SOURCE -Iinclude/uapi -Idaemon -Ikmod \
@@ -211,12 +211,15 @@ install-dkms:
 	install -D -m 644 debian/qkd-dkms.modules-load $(LIBDIR)/modules-load.d/qkd.conf
 .PHONY: install install-programs install-services install-dkms
 
+# The module's sources, headers too, that user space is built of.
+print-shared:
+	@$(CC) $(CPPFLAGS) -MM $(LIB_SRC) | tr -s ' \\' '\n' | grep '^kmod/' | sort -u
 print-cppflags:
 	@echo $(CPPFLAGS)
 
 help:
 	@sed -n 's/^#: //p' Makefile tests/check.mk
-.PHONY: clean print-cppflags help
+.PHONY: clean print-cppflags print-shared help
 clean:
 	rm -rf $(BUILD)
 

@@ -48,6 +48,8 @@ static void count_channel(const struct channel_view *view, void *arg)
 {
 	struct tally *tally = arg;
 
+	if (view->orphaned)
+		return;
 	tally->channels++;
 	tally->active += view->state == QKD_CHANNEL_ACTIVE;
 	tally->simulated = tally->simulated || view->simulated;
@@ -170,15 +172,10 @@ static int make_loop(struct running *run, char *error)
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 	int err = loop_create(&run->node.loop);
 
-	if (err == -ENOSYS || err == -EPERM)
-		snprintf(error, ERROR_MAX,
-			 "io_uring is switched off on this host: set sysctl "
-			 "kernel.io_uring_disabled=0 (or allow it in the container's seccomp "
-			 "profile)");
-	else if (err)
-		snprintf(error, ERROR_MAX, "the event loop cannot be made: %s", strerror(-err));
-	if (err)
+	if (err) {
+		snprintf(error, ERROR_MAX, "%s", loop_create_error(err));
 		return err;
+	}
 	err = loop_signals(run->node.loop, signals, 3, on_signal, run);
 	if (err)
 		snprintf(error, ERROR_MAX, "signals cannot be received: %s", strerror(-err));
@@ -300,8 +297,7 @@ int node_run(struct config *config, const char *config_path)
 	if (err) {
 		log_err("%s", *error ? error : strerror(-err));
 	} else {
-		log_info("qkdkeyd " NODE_VERSION ": node %s runs, backend %s", config->node,
-			 backend_name(channels_backend(run.node.channels)));
+		log_info("qkdkeyd " NODE_VERSION ": node %s runs", config->node);
 		start_telling(&run);
 		err = loop_run(run.node.loop);
 		if (err)

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The life of a channel's epochs; see epochs.h. */
 #ifdef __KERNEL__
 #include <linux/errno.h>

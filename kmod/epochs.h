@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The life of a channel's epochs, as pure logic: no locks, no clock, no
  * allocation, no I/O. Compiled into qkd.ko, into the netlink backend of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Checks of the ABI's records; see record.h and <linux/qkd.h>. */
 #ifdef __KERNEL__
 #include <linux/errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Checks of the ABI's records, field by field, before anything uses them.
  * Pure: also compiled into the unit tests and the fuzzer. The caller passes

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A balanced Feistel network over the two 16-bit halves of an SPI, walked until
  * it lands outside the excluded ranges. A Feistel network is a permutation

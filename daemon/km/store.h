@@ -72,8 +72,8 @@ int store_set_state(struct store *store, const char *link, const struct km_key_i
 /**
  * struct store_found - what the store knows of a key ID
  * @state: 0: nothing
- * @other_link: it came by another link; then @key is empty
- * @key: with its value if it is unused
+ * @other_link: it came by another link; then @key has no value
+ * @key: with its value if it is unused; its mark (simulated) always
  */
 struct store_found {
 	enum store_key_state state;

@@ -104,6 +104,9 @@ int loop_uring_cmd(struct loop *loop, struct loop_op *op, int fd, uint32_t cmd_o
 /** Registers the ring's only fixed buffer, index 0. -EBUSY: there is one. */
 int loop_register_buffer(struct loop *loop, void *base, size_t len);
 
+/** Ends that: no command that names the buffer may be under way. It may be freed then. */
+void loop_unregister_buffer(struct loop *loop);
+
 /** Calls @fire in the loop when one of @signals arrives; blocks them. */
 int loop_signals(struct loop *loop, const int *signals, size_t count,
 		 void (*fire)(int signo, void *arg), void *arg);

@@ -206,3 +206,11 @@ int loop_register_buffer(struct loop *loop, void *base, size_t len)
 	loop->buffer_registered = true;
 	return 0;
 }
+
+void loop_unregister_buffer(struct loop *loop)
+{
+	if (!loop->buffer_registered)
+		return;
+	io_uring_unregister_buffers(&loop->ring);
+	loop->buffer_registered = false;
+}

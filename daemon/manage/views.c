@@ -237,6 +237,10 @@ static void look_at_channel(const struct channel_view *view, void *arg)
 	struct summary *sum = arg;
 	const char *error = view->last_error ? view->last_error : "";
 
+	if (view->orphaned) {
+		add_problem(sum, "channel", view->config->name, "is orphaned: %s", error);
+		return;
+	}
 	sum->channels++;
 	if (view->state < sizeof(sum->states) / sizeof(sum->states[0]))
 		sum->states[view->state]++;

@@ -11,6 +11,8 @@
 
 const char *view_state(const struct channel_view *view)
 {
+	if (view->orphaned)
+		return "orphaned";
 	switch (view->state) {
 	case QKD_CHANNEL_IDLE:
 		return "idle";
@@ -105,6 +107,20 @@ static json_t *view_macsec(const struct config_macsec *macsec)
 			 (json_int_t)macsec->replay_window);
 }
 
+static const char *view_role(const struct channel_view *view)
+{
+	if (view->orphaned)
+		return "";
+	return view->initiator ? "initiator" : "responder";
+}
+
+static const char *view_origin(const struct channel_view *view)
+{
+	if (view->orphaned)
+		return "";
+	return view->from_file ? "file" : "qkdctl";
+}
+
 static json_t *view_identity(struct node *node, const struct channel_view *view)
 {
 	const struct config_channel *config = view->config;
@@ -115,9 +131,8 @@ static json_t *view_identity(struct node *node, const struct channel_view *view)
 		"name", config->name, "kind", config_kind_name(config->kind), "cipher",
 		config_cipher_name(config->cipher), "combine",
 		config->combine == CONFIG_COMBINE_QKD ? "qkd" : "qkd+tls", "link", config->link,
-		"peer", view->peer, "role", view->initiator ? "initiator" : "responder", "origin",
-		view->from_file ? "file" : "qkdctl", "state", view_state(view), "waits",
-		waits_word(view->waits), "simulated", simulated, "mark",
+		"peer", view->peer, "role", view_role(view), "origin", view_origin(view), "state",
+		view_state(view), "waits", waits_word(view->waits), "simulated", simulated, "mark",
 		simulated ? "SIM (simulated keys)" : NULL, "id", (json_int_t)view->id, "reqid",
 		view->reqid ? json_integer(view->reqid) : json_null(), "last_error",
 		json_string(view->last_error ? view->last_error : ""));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One channel; see channel.h. */
 #include "unp/channel.h"
+#include "km/backoff.h"
 #include "log.h"
+#include "unp/mark.h"
 #include "unp/policy.h"
 
 #include <errno.h>
@@ -190,18 +192,39 @@ static void tell(struct channel *c, int err, const char *text)
 
 /* -------- attaching -------- */
 
-static void attach_failed(struct channel *c, const char *text)
+static void not_yet(struct channel *c, const char *text)
 {
 	char told[320];
 
-	if (strcmp(text, c->error))
-		log_warn("channel %s: %s", c->config->name, text);
-	snprintf(c->error, sizeof(c->error), "%s", text);
-	c->phase = c->phase == CHANNEL_NEW ? CHANNEL_NEW : CHANNEL_DOWN;
-	if (loop_timer_set(c->env->loop, &c->retry, CHANNEL_RETRY_MS))
-		log_err("channel %s: out of memory for a timer", c->config->name);
+	snprintf(c->error, sizeof(c->error), "%s", *text ? text : "it has not answered yet");
 	snprintf(told, sizeof(told), "it is configured, but not in the kernel yet: %s", c->error);
 	tell(c, 0, told);
+}
+
+static void retry_after(struct channel *c, uint64_t delay_ms, const char *text)
+{
+	if (strcmp(text, c->error))
+		log_warn("channel %s: %s", c->config->name, text);
+	c->phase = c->phase == CHANNEL_NEW ? CHANNEL_NEW : CHANNEL_DOWN;
+	if (loop_timer_set(c->env->loop, &c->retry, delay_ms))
+		log_err("channel %s: out of memory for a timer", c->config->name);
+	not_yet(c, text);
+}
+
+static void attach_failed(struct channel *c, const char *text)
+{
+	retry_after(c, CHANNEL_RETRY_MS, text);
+}
+
+/* No policy may be missing for longer than it must. */
+static void prepare_failed(struct channel *c, int err, const char *text)
+{
+	if (err == -EAGAIN)
+		retry_after(c,
+			    km_backoff_ms(++c->failures, CHANNEL_RETRY_SOON_MS, CHANNEL_RETRY_MS),
+			    text);
+	else
+		attach_failed(c, text);
 }
 
 static int begin_agree(struct channel *c)
@@ -303,6 +326,8 @@ static int delete_old(struct channel *c, const struct qkd_channel *standing)
 	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_DELETE, &old, deleted_old, c);
 	if (err)
 		channel_put(c);
+	else
+		standing_forget(c->env->standing, old.id);
 	return err;
 }
 
@@ -323,6 +348,27 @@ static void add(struct channel *c)
 	channel_put(c);
 }
 
+static void marks_came(void *arg, int err, bool simulated)
+{
+	struct channel *c = arg;
+
+	if (err && err != -ECANCELED)
+		log_warn("channel %s: whether its keys are simulated cannot be read: %s",
+			 c->config->name, strerror(-err));
+	c->found_known = !err;
+	c->found_simulated = simulated;
+	channel_put(c);
+}
+
+/* What stands was put by an earlier process: the store has its keys' marks. */
+static void read_marks(struct channel *c)
+{
+	c->found_known = false;
+	channel_hold(c);
+	if (mark_ask(c->env->backend, c->env->store, c->record.id, c->config->link, marks_came, c))
+		channel_put(c);
+}
+
 /* Re-attach to the channel if it stands unchanged, else put it in its place. */
 static void compare(struct channel *c, const struct qkd_channel *standing, size_t count)
 {
@@ -333,7 +379,7 @@ static void compare(struct channel *c, const struct qkd_channel *standing, size_
 	for (i = 0; i < count; i++) {
 		const struct qkd_channel *s = &standing[i];
 
-		if (!same_name(c, s) && s->id != c->record.id)
+		if (!s->id || (!same_name(c, s) && s->id != c->record.id))
 			continue;
 		if (same_name(c, s) && s->first_epoch > c->record.first_epoch)
 			c->record.first_epoch = s->first_epoch;
@@ -349,6 +395,7 @@ static void compare(struct channel *c, const struct qkd_channel *standing, size_
 	log_info("channel %s: attached to what stands in the kernel; next epoch %llu",
 		 c->config->name, (unsigned long long)c->record.first_epoch);
 	c->state = same->state;
+	read_marks(c);
 	stands(c);
 }
 
@@ -373,7 +420,7 @@ out:
 	channel_put(c);
 }
 
-/* Policies first: from here on nothing goes in the clear, key or no key. */
+/* From here on nothing goes in the clear, key or no key, backend or not. */
 static int prepare(struct channel *c, uint32_t id, char *error, size_t error_len)
 {
 	const struct config_peer *peer = config_find_peer(c->env->config, c->link->peer);
@@ -382,14 +429,22 @@ static int prepare(struct channel *c, uint32_t id, char *error, size_t error_len
 	if (is_esp(c))
 		err = policy_install(c->config, peer, c->env->config->kx.port, CHANNEL_REQID + id,
 				     error, error_len);
-	if (err)
-		return err;
-	if (!c->env->backend) {
-		snprintf(error, error_len, "the backend is lost; restart qkdkeyd");
-		return -ENODEV;
+	if (!err)
+		c->record.id = id;
+	return err;
+}
+
+static void look_for_it(struct channel *c)
+{
+	int err;
+
+	c->phase = CHANNEL_ATTACHING;
+	channel_hold(c);
+	err = standing_ask(c->env->standing, c->env->backend, &c->seen, standing_came, c);
+	if (err) {
+		attach_failed(c, strerror(-err));
+		channel_put(c);
 	}
-	c->record.id = id;
-	return 0;
 }
 
 static void attach(struct channel *c, uint32_t id)
@@ -398,15 +453,14 @@ static void attach(struct channel *c, uint32_t id)
 	int err = prepare(c, id, error, sizeof(error));
 
 	if (err) {
-		attach_failed(c, error);
-		return;
-	}
-	c->phase = CHANNEL_ATTACHING;
-	channel_hold(c);
-	err = backend_list_channels(c->env->backend, standing_came, c);
-	if (err) {
-		attach_failed(c, strerror(-err));
-		channel_put(c);
+		prepare_failed(c, err, error);
+	} else if (c->env->backend) {
+		c->failures = 0;
+		look_for_it(c);
+	} else {
+		c->failures = 0;
+		c->phase = CHANNEL_WAITS;
+		not_yet(c, c->env->trouble);
 	}
 }
 
@@ -492,6 +546,31 @@ void channel_detach(struct channel *c, const char *why)
 	attach_failed(c, why);
 }
 
+/* Those that have not come as far as the backend yet find out by themselves. */
+void channel_backend_lost(struct channel *c)
+{
+	if (c->phase == CHANNEL_WAITS ||
+	    (c->phase == CHANNEL_DOWN && !loop_timer_pending(&c->retry)))
+		not_yet(c, c->env->trouble);
+	if (c->phase != CHANNEL_ATTACHING && c->phase != CHANNEL_STANDS)
+		return;
+	stop_agree(c);
+	c->state = 0;
+	c->phase = CHANNEL_DOWN;
+	not_yet(c, c->env->trouble);
+}
+
+/* One that stood asks for its row anew: epochs were used since. */
+void channel_backend_up(struct channel *c)
+{
+	if (c->phase == CHANNEL_WAITS) {
+		look_for_it(c);
+	} else if (c->phase == CHANNEL_DOWN) {
+		loop_timer_cancel(c->env->loop, &c->retry);
+		ask_row(c);
+	}
+}
+
 /* -------- deleting -------- */
 
 static void remove_policies(struct channel *c)
@@ -501,7 +580,9 @@ static void remove_policies(struct channel *c)
 
 	if (policy_remove(c->config, peer, c->env->config->kx.port, c->record.reqid, error,
 			  sizeof(error)))
-		log_warn("channel %s: %s", c->config->name, error);
+		log_warn("channel %s: %s; what stays of its policies blocks its traffic: `ip xfrm "
+			 "policy` shows it",
+			 c->config->name, error);
 }
 
 /* SAs first, then the policies: until then nothing passes. */
@@ -558,6 +639,7 @@ int channel_delete(struct channel *c)
 		deleted(c, 0, NULL);
 		return 0;
 	}
+	standing_forget(c->env->standing, record.id);
 	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_DELETE, &record, deleted, c);
 	if (err)
 		deleted(c, err, NULL);
@@ -697,7 +779,9 @@ void channel_fill_view(const struct channel *c, struct channel_view *view)
 		.peer = c->link->peer,
 		.initiator = c->link->role == CONFIG_INITIATOR,
 		.from_file = c->from_file,
-		.simulated = c->agree && agree_simulated(c->agree, pool.simulated),
+		.simulated =
+			c->agree && agree_simulated(c->agree, c->found_known ? c->found_simulated
+									     : pool.simulated),
 		.state = c->state,
 		.waits = status.waits,
 		.id = c->record.id,

@@ -6,22 +6,27 @@
  *   NEW -> row of the store known -> policies, macsec device -> ADD, or found
  *   standing with the same tag -> STANDS
  *
- * What fails is tried again every CHANNEL_RETRY_MS, and shown meanwhile.
+ * What fails is tried again every CHANNEL_RETRY_MS, sooner if it is likely to
+ * go well then, and shown meanwhile. While there is no backend a channel whose
+ * policies stand WAITS for channel_backend_up().
  */
 #ifndef UNP_CHANNEL_H
 #define UNP_CHANNEL_H
 
 #include "unp/agree.h"
 #include "unp/channels.h"
+#include "unp/standing.h"
 
-#define CHANNEL_RETRY_MS 5000
+#define CHANNEL_RETRY_MS      5000
+#define CHANNEL_RETRY_SOON_MS 20
 
-/** Request IDs of our policies and SAs: this and the channel's id. */
+/** Request IDs of our policies and SAs: this and the channel's id; see POLICY_REQID_MASK. */
 #define CHANNEL_REQID 0x51000000U
 
 enum channel_phase {
 	CHANNEL_NEW,	   /* its row is not known yet */
 	CHANNEL_DOWN,	   /* known, not in the backend */
+	CHANNEL_WAITS,	   /* known, policies stand, no backend to ask */
 	CHANNEL_ATTACHING, /* the backend was asked */
 	CHANNEL_STANDS,	   /* in the backend, agree runs */
 	CHANNEL_DELETING,
@@ -29,7 +34,8 @@ enum channel_phase {
 
 /**
  * struct channel_env - what all channels share
- * @backend: NULL: lost or not open
+ * @backend: NULL: lost or not open, then @trouble says why
+ * @standing: what stands in it, for all that attach
  * @event: event() of channels_create()
  */
 struct channel_env {
@@ -38,6 +44,8 @@ struct channel_env {
 	struct kx *kx;
 	struct store *store;
 	struct backend *backend;
+	const char *trouble;
+	struct standing *standing;
 	void (*event)(const struct channel_event *event, void *arg);
 	void *event_arg;
 };
@@ -48,6 +56,10 @@ struct channel_env {
  * @refs: the list's one, and one per answer to come
  * @config: owned if not @from_file
  * @row_next: lowest epoch that the store has not seen
+ * @seen: of standing_ask()
+ * @failures: to attach, one after the other
+ * @found_simulated: keys of epochs that stood when it was attached;
+ *                   valid if @found_known
  * @record: as it stands, or shall stand, in the backend
  * @error: last error of attaching, "" if none
  */
@@ -63,6 +75,10 @@ struct channel {
 	struct pool *pool;
 	enum channel_phase phase;
 	uint64_t row_next;
+	uint32_t seen;
+	unsigned int failures;
+	bool found_known;
+	bool found_simulated;
 	struct qkd_channel record;
 	uint8_t digest[16];
 	uint8_t state; /* enum qkd_channel_state */
@@ -91,8 +107,14 @@ void channel_put(struct channel *channel);
 /** Asks the store for the row, then attaches. */
 void channel_start(struct channel *channel);
 
-/** The backend was lost. */
+/** It is gone from the backend: attaches again. */
 void channel_detach(struct channel *channel, const char *why);
+
+/** The backend was lost, env->trouble says why. What stands goes on by itself. */
+void channel_backend_lost(struct channel *channel);
+
+/** There is a backend (again). */
+void channel_backend_up(struct channel *channel);
 
 /** Takes SAs and policies down, tells the peer; then channel->done. */
 int channel_delete(struct channel *channel);

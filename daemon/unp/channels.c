@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* All channels of this node; see channels.h. */
 #include "unp/channels.h"
+#include "km/backoff.h"
 #include "log.h"
 #include "unp/channel.h"
+#include "unp/mark.h"
+#include "unp/orphan.h"
+#include "unp/policy.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT_MS 1000
+#define COUNT_MS      1000
+#define REOPEN_MIN_MS 500
+#define REOPEN_MAX_MS 30000
+#define CLOSING_MS    50 /* until the device lets go of our buffer */
 
 /* A link's pool tells here that it has keys again. */
 struct listener {
@@ -21,8 +28,19 @@ struct listener {
  * struct channels
  * @first: in order of name
  * @turn: which channel asks first when keys come, so that none starves
- * @reading_specs: the store has yet to answer
- * @dead: destroyed while it had
+ * @backend: open; env.backend only once it has answered
+ * @which: of the configuration, or the one that was open first: what the module
+ *         holds netlink does not know
+ * @opening: open, and has yet to answer
+ * @reopen: when to try for a backend again
+ * @failures: to open one, one after the other
+ * @trouble: what is wrong with it, "" if nothing; as it was logged
+ * @seen: of standing_ask()
+ * @orphans: see orphan.h
+ * @look_for_orphans: at the next count, when the channels have attached
+ * @specs_known: all channels are known
+ * @refs: the owner's one, and one per answer to come
+ * @dead: destroyed while one was
  */
 struct channels {
 	struct channel_env env;
@@ -30,13 +48,30 @@ struct channels {
 	struct pool *(*pool_of)(void *arg, const char *link);
 	void *pool_arg;
 	struct backend *backend;
+	enum config_backend which;
+	bool opening;
+	struct loop_timer reopen;
+	unsigned int failures;
+	char trouble[256];
+	uint32_t seen;
+	struct orphan *orphans;
+	bool look_for_orphans;
+	bool specs_known;
 	struct listener *listeners;
 	struct loop_timer count;
 	struct kx_handler handler;
 	unsigned int turn;
-	bool reading_specs;
+	unsigned int refs;
 	bool dead;
 };
+
+static void put(struct channels *cs)
+{
+	if (--cs->refs)
+		return;
+	orphan_free_all(&cs->orphans);
+	free(cs);
+}
 
 static struct channel *find(const struct channels *cs, const char *name)
 {
@@ -94,6 +129,7 @@ static int make(struct channels *cs, struct config_channel *config, bool from_fi
 		channel_release(c);
 		return -ENOENT;
 	}
+	orphan_drop(&cs->orphans, config->name, 0); /* it is taken in again */
 	insert(cs, c);
 	*result = c;
 	return 0;
@@ -224,20 +260,76 @@ static void backend_event(const struct qkd_event *event, void *arg)
 
 	if (event->lost)
 		events_lost(cs, event->lost);
+	if (event->type == QKD_EVENT_DELETED) {
+		standing_forget(cs->env.standing, event->channel);
+		orphan_drop(&cs->orphans, NULL, event->channel);
+	}
 	if (c)
 		channel_backend_event(c, event);
 }
 
-/* What stands goes on by itself while its keys last; we can only say so. */
-static void backend_failed(int err, const char *text, void *arg)
+static bool is_absent(int err)
 {
-	struct channels *cs = arg;
+	return err == -ENOENT || err == -ENXIO || err == -ENODEV;
+}
+
+/* Said once for as long as it stays the same; tried again until it goes well. */
+static void no_backend(struct channels *cs, const char *text)
+{
 	struct channel *c;
 
-	log_err("%s", text);
+	if (strcmp(text, cs->trouble))
+		log_err("%s; it is tried again until it works", text);
+	snprintf(cs->trouble, sizeof(cs->trouble), "%s", text);
+	cs->opening = false;
 	cs->env.backend = NULL;
+	standing_drop(cs->env.standing);
 	for (c = cs->first; c; c = c->next)
-		channel_detach(c, text);
+		channel_backend_lost(c);
+	if (loop_timer_set(cs->env.loop, &cs->reopen,
+			   km_backoff_ms(++cs->failures, REOPEN_MIN_MS, REOPEN_MAX_MS)))
+		log_err("out of memory for a timer: restart qkdkeyd to reach the kernel again");
+}
+
+/* What stands goes on by itself while its keys last. The timer closes it. */
+static void backend_failed(int err, const char *text, void *arg)
+{
+	no_backend(arg, text);
+}
+
+static void backend_up(struct channels *cs)
+{
+	struct channel *c;
+
+	log_info("SAs are installed by %s", backend_name(cs->backend));
+	cs->opening = false;
+	cs->trouble[0] = '\0';
+	cs->failures = 0;
+	cs->which = strcmp(backend_name(cs->backend), "netlink") ? CONFIG_BACKEND_MODULE
+								 : CONFIG_BACKEND_NETLINK;
+	cs->env.backend = cs->backend;
+	cs->look_for_orphans = true;
+	for (c = cs->first; c; c = c->next)
+		channel_backend_up(c);
+}
+
+/* The first answer: it works, and what all channels need is there. */
+static void backend_answered(void *arg, int err, const void *records, size_t count)
+{
+	struct channels *cs = arg;
+	char text[128];
+
+	if (cs->dead || !cs->opening)
+		goto out; /* its failure was told already */
+	if (err) {
+		snprintf(text, sizeof(text), "the channels in the kernel cannot be listed: %s",
+			 strerror(-err));
+		no_backend(cs, text);
+	} else {
+		backend_up(cs);
+	}
+out:
+	put(cs);
 }
 
 static int open_backend(struct channels *cs, char *error, size_t error_len)
@@ -247,26 +339,201 @@ static int open_backend(struct channels *cs, char *error, size_t error_len)
 		.failed = backend_failed,
 		.arg = cs,
 	};
-	enum config_backend which = cs->env.config->backend;
 	int err = -ENOENT;
 
-	if (which != CONFIG_BACKEND_NETLINK)
+	if (cs->which != CONFIG_BACKEND_NETLINK)
 		err = backend_open_device(cs->env.loop, &events, &cs->backend, error, error_len);
-	if (which == CONFIG_BACKEND_NETLINK ||
-	    (which == CONFIG_BACKEND_AUTO && (err == -ENOENT || err == -ENXIO || err == -ENODEV)))
+	if (cs->which == CONFIG_BACKEND_NETLINK ||
+	    (cs->which == CONFIG_BACKEND_AUTO && is_absent(err)))
 		err = backend_open_netlink(cs->env.loop, &events, &cs->backend, error, error_len);
-	if (!err) {
-		cs->env.backend = cs->backend;
-		log_info("SAs are installed by %s", backend_name(cs->backend));
+	if (err)
+		return err;
+	standing_drop(cs->env.standing);
+	cs->opening = true;
+	cs->refs++;
+	err = standing_ask(cs->env.standing, cs->backend, &cs->seen, backend_answered, cs);
+	if (err) {
+		snprintf(error, error_len, "the channels in the kernel cannot be listed: %s",
+			 strerror(-err));
+		cs->opening = false;
+		cs->refs--;
 	}
 	return err;
 }
+
+/* First lets go of the old one, whose last operation may still have our buffer. */
+static void reopen(void *arg)
+{
+	struct channels *cs = arg;
+	char error[256] = "";
+
+	if (cs->backend) {
+		backend_close(cs->backend);
+		cs->backend = NULL;
+		if (!loop_timer_set(cs->env.loop, &cs->reopen, CLOSING_MS))
+			return;
+	}
+	if (open_backend(cs, error, sizeof(error)))
+		no_backend(cs, error);
+}
+
+/* -------- orphans -------- */
+
+struct orphan_mark {
+	struct channels *channels;
+	uint32_t id;
+};
+
+static void orphan_mark_came(void *arg, int err, bool simulated)
+{
+	struct orphan_mark *call = arg;
+	struct orphan *o = orphan_find_id(call->channels->orphans, call->id);
+
+	if (o && !err)
+		o->simulated = simulated;
+	put(call->channels);
+	free(call);
+}
+
+/* Of which link its keys came is not known; the store finds them all the same. */
+static void read_orphans_mark(struct channels *cs, const struct orphan *o)
+{
+	struct orphan_mark *call = malloc(sizeof(*call));
+
+	if (!call)
+		return;
+	*call = (struct orphan_mark){cs, o->record.id};
+	cs->refs++;
+	if (mark_ask(cs->env.backend, cs->env.store, o->record.id, "orphan", orphan_mark_came,
+		     call)) {
+		cs->refs--;
+		free(call);
+	}
+}
+
+static void add_orphan(struct channels *cs, struct orphan *known, const struct qkd_channel *record)
+{
+	struct orphan *o = orphan_add(&cs->orphans, record);
+
+	if (!o) {
+		log_err("out of memory: a channel in the kernel that is not configured is not "
+			"listed");
+		return;
+	}
+	if (!orphan_find_id(known, record->id))
+		log_warn("channel %s (number %u) is in the kernel but not configured: its SAs stay "
+			 "as long as their keys last; `qkdctl channel delete %s` removes it, to "
+			 "keep it configure it again and restart",
+			 o->name, record->id, o->name);
+	if (cs->env.backend)
+		read_orphans_mark(cs, o);
+}
+
+static void orphans_came(void *arg, int err, const void *records, size_t count)
+{
+	const struct qkd_channel *standing = records;
+	struct channels *cs = arg;
+	struct orphan *known = cs->orphans;
+	char name[QKD_NAME_BYTES];
+	size_t i;
+
+	if (err || cs->dead)
+		goto out; /* whoever opens the backend again looks again */
+	cs->orphans = NULL;
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, standing[i].name);
+		if (standing[i].id && !find(cs, name) && !find_id(cs, standing[i].id))
+			add_orphan(cs, known, &standing[i]);
+	}
+	orphan_free_all(&known);
+out:
+	put(cs);
+}
+
+static void look_for_orphans(struct channels *cs)
+{
+	uint32_t seen = cs->seen;
+
+	if (!cs->look_for_orphans || !cs->specs_known || !cs->env.backend)
+		return;
+	cs->look_for_orphans = false;
+	cs->refs++;
+	if (standing_ask(cs->env.standing, cs->env.backend, &cs->seen, orphans_came, cs)) {
+		cs->seen = seen;
+		cs->look_for_orphans = true;
+		cs->refs--;
+	}
+}
+
+struct orphan_delete {
+	struct channels *channels;
+	channels_done_fn done;
+	void *arg;
+	struct qkd_channel record;
+};
+
+static void remove_orphans_policies(const struct qkd_channel *record, char *error, size_t error_len)
+{
+	if (record->kind == QKD_KIND_MACSEC || (record->reqid & POLICY_REQID_MASK) != CHANNEL_REQID)
+		return;
+	if (policy_remove_reqid(record->reqid, error, error_len))
+		log_warn("channel number %u: %s", record->id, error);
+}
+
+/* As of a channel: SAs first, then the policies. */
+static void orphan_deleted(void *arg, int err, const void *answer)
+{
+	struct orphan_delete *call = arg;
+	const struct qkd_channel *r = answer;
+	char text[256] = "";
+
+	if (!err)
+		err = r->status;
+	if (err == -ENOENT)
+		err = 0;
+	if (err) {
+		snprintf(text, sizeof(text), "%s", strerror(-err));
+	} else {
+		remove_orphans_policies(&call->record, text, sizeof(text));
+		orphan_drop(&call->channels->orphans, NULL, call->record.id);
+	}
+	call->done(call->arg, err, text);
+	put(call->channels);
+	free(call);
+}
+
+static int delete_orphan(struct channels *cs, const struct orphan *o, channels_done_fn done,
+			 void *arg)
+{
+	struct qkd_channel record = {.id = o->record.id};
+	struct orphan_delete *call;
+	int err;
+
+	if (!cs->env.backend)
+		return -EAGAIN;
+	call = malloc(sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	*call = (struct orphan_delete){cs, done, arg, o->record};
+	cs->refs++;
+	standing_forget(cs->env.standing, record.id);
+	err = backend_submit(cs->env.backend, QKD_CMD_CHANNEL_DELETE, &record, orphan_deleted,
+			     call);
+	if (err) {
+		put(cs);
+		free(call);
+	}
+	return err;
+}
+
+/* -------- every second -------- */
 
 static void count_all(void *arg)
 {
 	struct channels *cs = arg;
 	struct channel *c;
 
+	look_for_orphans(cs);
 	for (c = cs->first; c; c = c->next)
 		channel_count(c);
 	if (loop_timer_set(cs->env.loop, &cs->count, COUNT_MS))
@@ -286,6 +553,7 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 	if (!cs)
 		return -ENOMEM;
 	cs->env = (struct channel_env){
+		.standing = standing_create(loop),
 		.loop = loop,
 		.config = config,
 		.kx = kx,
@@ -295,6 +563,11 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 	};
 	cs->pool_of = pool_of;
 	cs->pool_arg = arg;
+	cs->refs = 1;
+	cs->which = config->backend;
+	cs->env.trouble = cs->trouble;
+	cs->reopen.fire = reopen;
+	cs->reopen.arg = cs;
 	cs->count.fire = count_all;
 	cs->count.arg = cs;
 	cs->handler = (struct kx_handler){
@@ -305,8 +578,9 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 		.frame = frame_came,
 		.arg = cs,
 	};
-	err = kx_add_handler(kx, &cs->handler);
+	err = cs->env.standing ? kx_add_handler(kx, &cs->handler) : -ENOMEM;
 	if (err) {
+		standing_destroy(cs->env.standing);
 		free(cs);
 		return err;
 	}
@@ -353,19 +627,14 @@ static void specs_came(void *arg, int err, const struct store_channel *rows, siz
 	struct channels *cs = arg;
 	size_t i;
 
-	cs->reading_specs = false;
-	if (cs->dead) {
-		free(cs);
-		return;
-	}
-	if (err) {
+	if (err && !cs->dead)
 		log_err("channels added by qkdctl cannot be read from the store: %s",
 			strerror(-err));
-		return;
-	}
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count && !err && !cs->dead; i++)
 		if (rows[i].spec)
 			restore(cs, &rows[i]);
+	cs->specs_known = !err;
+	put(cs);
 }
 
 int channels_start(struct channels *cs, char *error, size_t error_len)
@@ -376,7 +645,10 @@ int channels_start(struct channels *cs, char *error, size_t error_len)
 	int err;
 
 	err = open_backend(cs, error, error_len);
-	if (err)
+	/* The module may be loaded later; the policies need not wait for it. */
+	if (is_absent(err) && cs->which == CONFIG_BACKEND_MODULE)
+		no_backend(cs, error);
+	else if (err)
 		return err;
 	snprintf(error, error_len, "the channels cannot be started");
 	for (i = 0; i < config->channels_count; i++) {
@@ -387,7 +659,8 @@ int channels_start(struct channels *cs, char *error, size_t error_len)
 	err = listen_to_pools(cs);
 	if (!err)
 		err = store_channel_specs(cs->env.store, specs_came, cs);
-	cs->reading_specs = !err;
+	if (!err)
+		cs->refs++;
 	if (!err)
 		err = loop_timer_set(cs->env.loop, &cs->count, COUNT_MS);
 	for (c = cs->first; c && !err; c = c->next)
@@ -407,23 +680,25 @@ void channels_destroy(struct channels *cs)
 		channel_release(c);
 	}
 	loop_timer_cancel(cs->env.loop, &cs->count);
-	backend_close(cs->backend);
-	free(cs->listeners);
+	loop_timer_cancel(cs->env.loop, &cs->reopen);
 	cs->dead = true;
-	if (!cs->reading_specs)
-		free(cs);
+	backend_close(cs->backend);
+	standing_destroy(cs->env.standing);
+	free(cs->listeners);
+	put(cs);
 }
 
 /* -------- for manage/ -------- */
 
 const struct backend *channels_backend(const struct channels *cs)
 {
-	return cs->backend;
+	return cs->trouble[0] ? NULL : cs->backend;
 }
 
 void channels_visit(struct channels *cs, void (*visit)(const struct channel_view *view, void *arg),
 		    void *arg)
 {
+	const struct orphan *o;
 	struct channel_view view;
 	struct channel *c;
 
@@ -431,15 +706,22 @@ void channels_visit(struct channels *cs, void (*visit)(const struct channel_view
 		channel_fill_view(c, &view);
 		visit(&view, arg);
 	}
+	for (o = cs->orphans; o; o = o->next) {
+		orphan_fill_view(o, &view);
+		visit(&view, arg);
+	}
 }
 
 bool channels_view(struct channels *cs, const char *name, struct channel_view *view)
 {
 	const struct channel *c = find(cs, name);
+	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
 
 	if (c)
 		channel_fill_view(c, view);
-	return c != NULL;
+	else if (o)
+		orphan_fill_view(o, view);
+	return c || o;
 }
 
 int channels_add(struct channels *cs, struct config_channel *config, const char *spec,
@@ -467,7 +749,10 @@ int channels_add(struct channels *cs, struct config_channel *config, const char 
 int channels_delete(struct channels *cs, const char *name, channels_done_fn done, void *arg)
 {
 	struct channel *c = find(cs, name);
+	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
 
+	if (o)
+		return delete_orphan(cs, o, done, arg);
 	if (!c)
 		return -ENOENT;
 	if (c->done)
@@ -528,12 +813,13 @@ int channels_rollover(struct channels *cs, const char *name, channels_done_fn do
 int channels_epochs(struct channels *cs, const char *name, backend_list_fn done, void *arg)
 {
 	const struct channel *c = find(cs, name);
+	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
 
-	if (!c)
+	if (!c && !o)
 		return -ENOENT;
-	if (c->phase != CHANNEL_STANDS || !cs->env.backend) {
+	if ((c && c->phase != CHANNEL_STANDS) || !cs->env.backend) {
 		done(arg, 0, NULL, 0); /* it has none */
 		return 0;
 	}
-	return backend_list_epochs(cs->env.backend, c->record.id, done, arg);
+	return backend_list_epochs(cs->env.backend, c ? c->record.id : o->record.id, done, arg);
 }

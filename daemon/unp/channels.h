@@ -36,6 +36,7 @@ struct channel_view {
 	const char *peer;
 	bool initiator;
 	bool from_file; /* false: added by qkdctl */
+	bool orphaned;	/* in the kernel, not configured; has no link, peer or role */
 	bool simulated; /* an SA in use has a simulated key */
 	uint8_t state;	/* enum qkd_channel_state; 0: not in the kernel yet */
 	enum channel_waits waits;
@@ -68,15 +69,20 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 /**
  * channels_start - opens the backend, re-attaches to the channels that stand in
  * it, adds the others; sets up policies and macsec devices
+ *
+ * With `backend: module` and no module this goes well all the same: policies
+ * are installed, and the module is waited for. A backend that is lost later is
+ * opened again.
  */
 int channels_start(struct channels *channels, char *error, size_t error_len);
 
 /** Leaves the SAs and policies in place. */
 void channels_destroy(struct channels *channels);
 
+/** NULL: it is lost, or the module is not loaded; it is tried again. */
 const struct backend *channels_backend(const struct channels *channels);
 
-/** Calls @visit for each channel, in order of name. */
+/** Calls @visit for each channel, in order of name, then for each orphan. */
 void channels_visit(struct channels *channels,
 		    void (*visit)(const struct channel_view *view, void *arg), void *arg);
 bool channels_view(struct channels *channels, const char *name, struct channel_view *view);
@@ -87,7 +93,7 @@ typedef void (*channels_done_fn)(void *arg, int err, const char *text);
 int channels_add(struct channels *channels, struct config_channel *config, const char *spec,
 		 channels_done_fn done, void *arg);
 
-/** Takes the channel's SAs and policies down here. -ENOENT. */
+/** Takes the channel's, or the orphan's, SAs and policies down here. -ENOENT. */
 int channels_delete(struct channels *channels, const char *name, channels_done_fn done, void *arg);
 
 /** Switches the outbound SA now. -ENOENT, -EAGAIN. */

@@ -102,15 +102,17 @@ __attribute__((format(printf, 3, 4))) static void device_failed(struct device *d
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	d->failed = err;
-	fail_pending(d, err);
+	/* First, so that who waits for an answer knows already why it fails. */
 	if (d->backend.events.failed)
 		d->backend.events.failed(err, text, d->backend.events.arg);
+	fail_pending(d, err);
 }
 
 static void release(struct device *d)
 {
 	if (d->cmd_op.busy || d->read_op.busy)
 		return;
+	loop_unregister_buffer(d->backend.loop);
 	close(d->fd);
 	secret_free(d->buffer);
 	free(d);
@@ -496,9 +498,12 @@ static int prepare_buffer(struct device *d, char *error, size_t error_len)
 		return -ENOMEM;
 	}
 	err = loop_register_buffer(d->backend.loop, d->buffer, BUFFER_BYTES);
-	if (err)
-		snprintf(error, error_len, "cannot register the key buffer with io_uring: %s",
-			 strerror(-err));
+	if (!err)
+		return 0;
+	snprintf(error, error_len, "cannot register the key buffer with io_uring: %s",
+		 strerror(-err));
+	secret_free(d->buffer);
+	d->buffer = NULL;
 	return err;
 }
 
@@ -542,17 +547,23 @@ int backend_open_device(struct loop *loop, const struct backend_events *events,
 	if (err)
 		goto no_buffer;
 	/* First of all; what is submitted meanwhile waits behind it. */
+	d->backend.events.failed = NULL; /* nobody has it yet: the return value says it */
 	err = device_submit(&d->backend, QKD_CMD_HELLO, &hello, NULL, NULL);
+	d->backend.events.failed = events->failed;
+	if (!err)
+		err = d->failed;
 	if (err) {
 		snprintf(error, error_len, "%s: HELLO: %s", DEVICE, strerror(-err));
-		goto no_buffer;
+		goto no_hello;
 	}
 	*backend = &d->backend;
 	return 0;
 
+no_hello:
+	loop_unregister_buffer(loop);
+	secret_free(d->buffer);
 no_buffer:
 	close(d->fd);
-	secret_free(d->buffer);
 no_file:
 	free(d);
 	return err;

@@ -35,6 +35,13 @@ unit_verifies() {
 	systemd-analyze verify --man=no "$root/qkdkeyd.service"
 }
 
+# The exit codes that a restart cannot mend are those of daemon/node_run.h.
+no_vain_restart() {
+	local codes
+	codes=$(sed -nE 's/.*NODE_EXIT_(USAGE|CONFIG) = ([0-9]+),/\2/p' daemon/node_run.h | xargs)
+	[[ -n $codes ]] && grep -qx "RestartPreventExitStatus=$codes" "$unit"
+}
+
 user_lines() {
 	mkdir -p "$root/etc" && systemd-sysusers --root="$root" "$root/usr/lib/sysusers.d/qkdkeyd.conf" &&
 		grep -q '^qkdkeyd:' "$root/etc/passwd" &&
@@ -67,6 +74,7 @@ check "the files are there" is_there usr/sbin/qkdkeyd usr/bin/qkdctl usr/bin/qkd
 	usr/lib/modules-load.d/qkd.conf "usr/src/qkd-$version/Kbuild" \
 	"usr/src/qkd-$version/include/uapi/linux/qkd.h"
 check "nothing of the build is named in it" bash -c "! grep -rIlF '$PWD' '$root/usr/lib' '$root/usr/src'"
+check "wrong usage and configuration are not tried again" no_vain_restart
 check "dkms.conf builds qkd.ko" dkms_builds
 if command -v systemd-analyze >/dev/null; then
 	check "the unit is sound" unit_verifies

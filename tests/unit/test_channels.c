@@ -48,6 +48,11 @@ static const char *stored_spec;
 static struct qkd_channel standing[4]; /* what the kernel has */
 static size_t standing_count;
 static struct backend_events events;
+static struct qkd_epoch epochs[2]; /* of every channel */
+static size_t epochs_count;
+static int open_error;
+static int list_error; /* as when HELLO fails */
+static unsigned int opened;
 static char last_event[64];
 
 __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
@@ -95,6 +100,31 @@ static int do_later(const struct later *later)
 }
 
 /* -------- the store -------- */
+
+/* Keys whose ID begins with 5 are simulated. */
+static void answer_found(struct later *later)
+{
+	struct store_found found[2] = {0};
+	size_t i;
+
+	for (i = 0; i < epochs_count; i++) {
+		found[i].state = STORE_USED;
+		found[i].key.simulated = later->record.octets[i] == 5;
+	}
+	((store_found_fn)later->done)(later->arg, 0, found, epochs_count);
+}
+
+int store_find(struct store *s, const char *link, const struct km_key_id *ids, size_t count,
+	       store_found_fn done, void *arg)
+{
+	struct later later = {.fire = answer_found, .done = (void *)done, .arg = arg};
+	size_t i;
+
+	assert_int_equal(count, epochs_count);
+	for (i = 0; i < count; i++)
+		later.record.octets[i] = ids[i].octet[0];
+	return do_later(&later);
+}
 
 static void answer_row(struct later *later)
 {
@@ -174,19 +204,20 @@ static int fake_submit(struct backend *backend, uint32_t cmd, const void *record
 
 static void answer_channels(struct later *later)
 {
-	((backend_list_fn)later->done)(later->arg, 0, standing, standing_count);
+	((backend_list_fn)later->done)(later->arg, later->err, standing, standing_count);
 }
 
 static int fake_list_channels(struct backend *backend, backend_list_fn done, void *arg)
 {
-	struct later later = {.fire = answer_channels, .done = (void *)done, .arg = arg};
+	struct later later = {
+		.fire = answer_channels, .done = (void *)done, .arg = arg, .err = list_error};
 
 	return do_later(&later);
 }
 
 static void answer_epochs(struct later *later)
 {
-	((backend_list_fn)later->done)(later->arg, 0, NULL, 0);
+	((backend_list_fn)later->done)(later->arg, 0, epochs, epochs_count);
 }
 
 static int fake_list_epochs(struct backend *backend, uint32_t channel, backend_list_fn done,
@@ -214,8 +245,14 @@ static const struct backend_ops fake_ops = {
 int backend_open_device(struct loop *l, const struct backend_events *e, struct backend **backend,
 			char *error, size_t error_len)
 {
-	struct backend *fake = calloc(1, sizeof(*fake));
+	struct backend *fake;
 
+	opened++;
+	if (open_error) {
+		snprintf(error, error_len, "there is no device");
+		return open_error;
+	}
+	fake = calloc(1, sizeof(*fake));
 	assert_non_null(fake);
 	fake->ops = &fake_ops;
 	fake->hello.max_lookahead = 64;
@@ -247,6 +284,12 @@ int policy_remove(const struct config_channel *config, const struct config_peer 
 {
 	assert_int_equal(reqid, 0x51000003);
 	note("policy-");
+	return 0;
+}
+
+int policy_remove_reqid(uint32_t reqid, char *error, size_t error_len)
+{
+	note("policy- 0x%x", reqid);
 	return 0;
 }
 
@@ -384,13 +427,27 @@ static const char *settle(void)
 	return did;
 }
 
+/* However long it takes. */
+static const char *settle_until(bool (*is_so)(void))
+{
+	while (!is_so())
+		settle();
+	return settle();
+}
+
 static int setup(void **state)
 {
+	open_error = 0;
+	list_error = 0;
+	opened = 0;
 	did[0] = '\0';
 	last_event[0] = '\0';
 	policy_error = 0;
 	add_status = 0;
+	memset(epochs, 0, sizeof(epochs));
+	epochs_count = 0;
 	row_next = 5;
+	memset(standing, 0, sizeof(standing));
 	stored_spec = NULL;
 	standing_count = 0;
 	configure();
@@ -458,8 +515,28 @@ static void attaches_to_what_stands_unchanged(void **state)
 	standing[0].state = QKD_CHANNEL_ACTIVE;
 	standing[0].first_epoch = 9; /* ahead of the store: the last put is not forgotten */
 	restart();
-	assert_string_equal(settle(), "row office; policy+; list 3; state office; ");
+	assert_string_equal(settle(), "row office; policy+; list 3; list 3; state office; ");
 	assert_int_equal(view().state, QKD_CHANNEL_ACTIVE);
+}
+
+/* Whatever the link's source says by now: keys keep the mark that they came with. */
+static void knows_simulated_keys_of_before(void **state)
+{
+	start();
+	settle();
+	assert_false(view().simulated);
+	epochs_count = 2;
+	epochs[0].epoch = 5;
+	epochs[0].in = QKD_SA_ACTIVE;
+	epochs[1].epoch = 6;
+	epochs[1].in = QKD_SA_READY;
+	restart();
+	settle();
+	assert_false(view().simulated);
+	epochs[1].key_id[0] = 5;
+	restart();
+	settle();
+	assert_true(view().simulated);
 }
 
 static void replaces_what_was_changed(void **state)
@@ -493,6 +570,89 @@ static void leaves_other_channels_alone(void **state)
 	standing_count = 1;
 	start();
 	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+}
+
+static int told_err;
+static char told_text[256];
+
+static void told(void *arg, int err, const char *text)
+{
+	assert_int_equal(told_err, 1); /* once */
+	told_err = err;
+	snprintf(told_text, sizeof(told_text), "%s", text ? text : "");
+}
+
+static bool lab_is_known(void)
+{
+	struct channel_view v;
+
+	return channels_view(channels, "lab", &v);
+}
+
+static void count_view(const struct channel_view *v, void *arg)
+{
+	*(unsigned int *)arg += v->orphaned ? 100 : 1;
+}
+
+/* It was taken out of the file while the daemon was down. */
+static void shows_and_deletes_an_orphan(void **state)
+{
+	struct channel_view v;
+	unsigned int views = 0;
+
+	standing[0].id = 77;
+	standing[0].kind = QKD_KIND_ESP_TUNNEL;
+	standing[0].state = QKD_CHANNEL_ACTIVE;
+	standing[0].reqid = 0x5100004d;
+	epochs_count = 1;
+	epochs[0].key_id[0] = 5;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	settle_until(lab_is_known);
+	assert_true(channels_view(channels, "lab", &v));
+	assert_true(v.orphaned);
+	settle();
+	assert_true(channels_view(channels, "lab", &v));
+	assert_true(v.simulated);
+	assert_int_equal(v.id, 77);
+	assert_string_equal(v.config->link, "");
+	assert_non_null(strstr(v.last_error, "qkdctl channel delete"));
+	channels_visit(channels, count_view, &views);
+	assert_int_equal(views, 101);
+	/* Nothing was done to it; it can be taken down, SAs first. */
+	assert_null(strstr(did, "delete"));
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	assert_string_equal(settle(), "delete 77; policy- 0x5100004d; ");
+	assert_int_equal(told_err, 0);
+	assert_false(lab_is_known());
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), -ENOENT);
+	assert_int_equal(view().state, QKD_CHANNEL_IDLE);
+}
+
+/* Who had the device before us wrote what it liked. */
+static void an_orphan_of_a_stranger(void **state)
+{
+	struct channel_view v;
+
+	standing[0].id = 78;
+	standing[0].kind = QKD_KIND_ESP_TRANSPORT;
+	memset(standing[0].name, 0xff, sizeof(standing[0].name));
+	standing[1].id = 79;
+	standing[1].kind = QKD_KIND_ESP_TRANSPORT;
+	snprintf(standing[1].name, sizeof(standing[1].name), "lab");
+	standing_count = 2;
+	start();
+	settle_until(lab_is_known);
+	assert_true(channels_view(channels, "???????????????????????????????", &v));
+	assert_int_equal(v.id, 78);
+	/* Its request ID is none of ours: nobody's policies go. */
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	assert_string_equal(settle(), "delete 79; ");
 }
 
 static void without_policies_there_is_no_channel(void **state)
@@ -551,16 +711,6 @@ static void offers_wait_until_the_channel_stands(void **state)
 	settle();
 	assert_int_equal(deliver(&peers[0], &frame), 0);
 	assert_string_equal(did, "answer 6; ");
-}
-
-static int told_err;
-static char told_text[256];
-
-static void told(void *arg, int err, const char *text)
-{
-	assert_int_equal(told_err, 1); /* once */
-	told_err = err;
-	snprintf(told_text, sizeof(told_text), "%s", text ? text : "");
 }
 
 static void deletes(void **state)
@@ -648,6 +798,85 @@ static void a_lost_backend_is_shown(void **state)
 	assert_int_equal(channels_rollover(channels, "office", told, NULL), -EAGAIN);
 }
 
+static bool it_stands(void)
+{
+	return view().state != 0;
+}
+
+static void a_lost_backend_is_opened_again(void **state)
+{
+	start();
+	settle();
+	did[0] = '\0';
+	standing[0].state = QKD_CHANNEL_ACTIVE;
+	row_next = 8; /* what was used meanwhile stays used */
+	open_error = -EIO;
+	events.failed(-EIO, "the device is broken", events.arg);
+	assert_null(channels_backend(channels));
+	while (opened < 3)
+		settle();
+	assert_string_equal(view().last_error, "there is no device");
+	assert_string_equal(did, ""); /* each channel is left in peace */
+	open_error = 0;
+	assert_string_equal(settle_until(it_stands),
+			    "row office; policy+; list 3; list 3; state office; ");
+	assert_string_equal(view().last_error, "");
+	assert_non_null(channels_backend(channels));
+}
+
+/* The policies do not wait: nothing passes in the clear. */
+static void the_module_may_come_later(void **state)
+{
+	char error[256] = "";
+
+	open_error = -ENOENT;
+	config.backend = CONFIG_BACKEND_NETLINK;
+	assert_int_equal(channels_start(channels, error, sizeof(error)), -ENOENT);
+	teardown(state);
+	setup(state);
+	open_error = -ENOENT;
+	config.backend = CONFIG_BACKEND_MODULE;
+	channels_destroy(channels);
+	assert_int_equal(
+		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
+	start();
+	assert_string_equal(settle(), "row office; policy+; ");
+	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
+	assert_string_equal(view().last_error, "there is no device");
+	open_error = 0;
+	assert_string_equal(settle_until(it_stands),
+			    "row office; policy+; add 3@5; list 3; state office; ");
+}
+
+static void a_backend_that_does_not_answer_is_opened_again(void **state)
+{
+	list_error = -EPROTO;
+	start();
+	assert_string_equal(settle(), "row office; policy+; ");
+	assert_non_null(strstr(view().last_error, "cannot be listed"));
+	list_error = 0;
+	assert_string_equal(settle_until(it_stands),
+			    "row office; policy+; add 3@5; list 3; state office; ");
+	assert_int_equal(opened, 2);
+}
+
+/* As while the kernel's XFRM is being loaded. */
+static bool policy_was_refused(void)
+{
+	return strstr(did, "policy+; row office; policy+; row office; ") != NULL;
+}
+
+static void policies_are_tried_again_soon(void **state)
+{
+	policy_error = -EAGAIN;
+	start();
+	settle_until(policy_was_refused);
+	assert_null(strstr(did, "add"));
+	policy_error = 0;
+	settle_until(it_stands);
+	assert_non_null(strstr(did, "policy+; add 3@5; "));
+}
+
 static void events_follow_the_state(void **state)
 {
 	struct qkd_event event = {.channel = 3, .type = QKD_EVENT_ACTIVATED, .epoch = 6};
@@ -690,9 +919,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(policies_come_before_the_channel),
 		TEST(attaches_to_what_stands_unchanged),
+		TEST(knows_simulated_keys_of_before),
 		TEST(replaces_what_was_changed),
 		TEST(finds_its_channel_under_another_number),
 		TEST(leaves_other_channels_alone),
+		TEST(shows_and_deletes_an_orphan),
+		TEST(an_orphan_of_a_stranger),
 		TEST(without_policies_there_is_no_channel),
 		TEST(says_why_the_kernel_refuses),
 		TEST(other_peers_have_no_part_in_it),
@@ -702,6 +934,10 @@ int main(void)
 		TEST(remembers_what_was_added),
 		TEST(rollover_needs_a_channel),
 		TEST(a_lost_backend_is_shown),
+		TEST(a_lost_backend_is_opened_again),
+		TEST(the_module_may_come_later),
+		TEST(a_backend_that_does_not_answer_is_opened_again),
+		TEST(policies_are_tried_again_soon),
 		TEST(events_follow_the_state),
 		TEST(ends_in_the_middle),
 	};

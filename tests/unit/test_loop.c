@@ -351,6 +351,9 @@ static void test_register_one_buffer(void **state)
 
 	assert_int_equal(loop_register_buffer(loop, page, 4096), 0);
 	assert_int_equal(loop_register_buffer(loop, page, 4096), -EBUSY);
+	loop_unregister_buffer(loop);
+	loop_unregister_buffer(loop); /* there is none: nothing happens */
+	assert_int_equal(loop_register_buffer(loop, page, 4096), 0);
 	loop_destroy(loop);
 	free(page);
 	assert_int_equal(loop_create(&loop), 0);

@@ -302,6 +302,8 @@ static void test_find(void **state)
 	struct km_key_id ids[5];
 
 	random_keys(keys, 5);
+	keys[1].simulated = true;
+	keys[3].simulated = true;
 	for (int i = 0; i < 5; i++)
 		ids[i] = keys[i].id;
 	assert_int_equal(answer(store_find(store, "link", ids, 5, on_found, NULL)), 0);
@@ -319,6 +321,9 @@ static void test_find(void **state)
 	assert_int_equal(got.found[1].key.value[0] | got.found[1].key.value[31], 0);
 	assert_int_equal(got.found[2].state, STORE_DISCARDED);
 	assert_true(got.found[3].other_link);
+	/* The mark outlives the value, and is known of other links' keys. */
+	for (int i = 0; i < 4; i++)
+		assert_true(got.found[i].key.simulated == keys[i].simulated);
 	assert_int_equal(got.found[3].key.value[0] | got.found[3].key.value[31], 0);
 	assert_int_equal(got.found[4].state, 0);
 	for (int i = 0; i < 5; i++)

@@ -202,7 +202,7 @@ int colour_state(const json_t *value)
 {
 	static const char *const good[] = {"active", "ok", NULL};
 	static const char *const bad[] = {"blocked", "absent", NULL};
-	static const char *const warn[] = {"idle", "overdue", "degraded", "low", NULL};
+	static const char *const warn[] = {"idle", "overdue", "orphaned", "degraded", "low", NULL};
 
 	if (is_one_of(value, good))
 		return COLOUR_GOOD;

@@ -58,7 +58,8 @@ const struct verb verbs[] = {
 			"STATE: idle (no outbound SA yet), active, overdue (past its rollover "
 			"time, "
 			"no next key), blocked (keys ran out: nothing is sent), absent (not in the "
-			"kernel). READY counts epochs that stand ready beyond the one in use. "
+			"kernel), orphaned (in the kernel but no longer configured; channel delete "
+			"removes it). READY counts epochs that stand ready beyond the one in use. "
 			"WAITS "
 			"FOR tells why no new keys come: km_link, keys, peer or backend.",
 		.examples = "qkdctl channel list --watch=1 # live\n"
