@@ -5,6 +5,7 @@
 # any more, and nothing ever passes in the clear. With keys back, traffic is.
 
 KEYS_TARGET=4
+SIM_KEYS=4
 ON_EXHAUSTED=${ON_EXHAUSTED:-block}
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tap.sh"

@@ -5,6 +5,7 @@
 # rollover resumes, nothing is lost.
 
 KEYS_TARGET=8
+SIM_KEYS=8
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tap.sh"
 . "$(dirname "$0")/facts.sh"

@@ -30,6 +30,7 @@ KEYS_TARGET=${KEYS_TARGET:-64}
 CHANNELS=${CHANNELS:-ipsec macsec}
 BACKEND=${BACKEND:-auto}
 SIM_RATE=${SIM_RATE:-100}
+SIM_KEYS=${SIM_KEYS:-1000}
 COMBINE=${COMBINE:-qkd}
 export BACKEND
 
@@ -128,7 +129,7 @@ sim_up() {
 		--certificate-a "$WORK/pki/qkd-a.pem" --key-a "$WORK/pki/qkd-a.key" \
 		--certificate-b "$WORK/pki/qkd-b.pem" --key-b "$WORK/pki/qkd-b.key" \
 		--ca "$WORK/pki/ca.pem" --sae-a site-a --sae-b site-b \
-		--rate "$SIM_RATE" --control "$WORK/qkdsim.sock" >"$WORK/qkdsim.log" 2>&1 &
+		--rate "$SIM_RATE" --max-keys "$SIM_KEYS" --control "$WORK/qkdsim.sock" >"$WORK/qkdsim.log" 2>&1 &
 	wait_until 30 "the simulated QKD devices to serve" sim status
 }
 

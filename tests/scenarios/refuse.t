@@ -25,6 +25,13 @@ stranger() { # CERTIFICATE: connects to site a's Kx as a TLS client and waits fo
 		-cert "$WORK/pki/$1.pem" -key "$WORK/pki/$1.key" -CAfile "$WORK/pki/ca.pem" -quiet
 }
 
+hello() { # NAME: a Kx HELLO of a node of that name
+	printf '\0\0\0\064\0\1\0\0\0\1\0\0%s' "$1"
+	head -c $((32 - ${#1})) /dev/zero
+	head -c 16 /dev/urandom
+	sleep 2
+}
+
 still_rolling() {
 	rolls_on a ipsec 2
 }
@@ -42,9 +49,12 @@ mark a
 stranger old-b </dev/null >/dev/null 2>&1
 check "an expired peer is refused, and the log says why" retry 5 logged a '198.51.100.2.*expired'
 mark a
-(printf '\0\0\0\0\0\2\0\0'; sleep 2) | stranger mallory >/dev/null 2>&1
-check "a certificate with a name that no peer has is refused by name" \
-	retry 5 logged a "mallory"
+hello mallory | stranger mallory >/dev/null 2>&1
+check "a name that no peer has is refused" retry 5 logged a '198.51.100.2.*mallory is not configured'
+mark a
+hello site-b | stranger mallory >/dev/null 2>&1
+check "a peer's name with another's certificate is refused" \
+	retry 5 logged a 'says that it is site-b, but its certificate is for mallory'
 mark a
 (head -c 4096 /dev/urandom; sleep 2) | stranger site-b >/dev/null 2>&1
 check "garbage instead of a frame gets its own error" retry 5 logged a '198.51.100.2.*(frame|type|length)'
