@@ -4,10 +4,10 @@
 # where a new one goes. Each part builds what it needs, then prove runs it.
 FUZZ_SECONDS ?= 5
 JOBS         := $(shell nproc 2>/dev/null || echo 1)
-PROVE_JOBS   := $(if $(filter 1 2 3,$(JOBS)),2,4)
+PROVE_JOBS   := $(if $(filter 1 2,$(JOBS)),3,$(JOBS))
 KERNELS      := 6.1 6.12
 
-# Paced guests take one processor each and mind no company.
+# Paced guests take one processor each while they are not idle, and mind no company.
 PROVE = CMOCKA_MESSAGE_OUTPUT=TAP QKD_VM_PACED=1 \
 	BUILD=$(abspath $(BUILD)) FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	prove -j$(PROVE_JOBS) --timer --exec tests/limit
@@ -48,7 +48,7 @@ build-all:
 check: deps
 	@$(MAKE) --no-print-directory check-run
 check-run: build-all
-	@$(PROVE) $(TEST_UNIT) $(TEST_ASAN) $(TEST_LINT) $(TEST_FUZZ) $(TEST_SCENARIOS) $(TEST_VM)
+	@$(PROVE) $(TEST_SCENARIOS) $(TEST_VM) $(TEST_ASAN) $(TEST_LINT) $(TEST_FUZZ) $(TEST_UNIT)
 check-unit: build-unit
 	@$(PROVE) $(TEST_UNIT)
 check-asan: build-asan

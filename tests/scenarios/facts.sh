@@ -39,16 +39,16 @@ no_key_used_twice() { # each store: a key once, an epoch once; both stores: the 
 # is written down, whether a daemon runs or not.
 
 modules_watch() { # from now on, until the scenario ends
-	local s
+	local s ids
 
 	for s in a b; do
+		mapfile -t ids < <(site $s "$BIN/qkdtest" list | sed 's/channel=\([0-9]*\).*/\1/')
 		# shellcheck disable=SC2016 # for the inner shell
 		site_exec $s bash -c 'while sleep 2; do
 			for id in "${@:2}"; do
 				"$1" epochs "$id" | sed "s/^/channel=$id /"
 			done
-		done' watch "$BIN/qkdtest" $(site $s "$BIN/qkdtest" list | sed 's/channel=\([0-9]*\).*/\1/') \
-			>>"$WORK/seen-$s" 2>&1 &
+		done' watch "$BIN/qkdtest" "${ids[@]}" >>"$WORK/seen-$s" 2>&1 &
 	done
 }
 

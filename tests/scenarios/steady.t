@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# kernels: all
 #
 # The main job: both channels roll over every second under load, nothing is
 # lost, nothing is in the clear, no listing shows a key, all listings agree.

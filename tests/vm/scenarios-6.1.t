@@ -3,5 +3,4 @@
 #
 # The scenarios, on a stock Debian 6.1 kernel.
 cd "$(dirname "$0")/../.." || exit 1
-# shellcheck disable=SC2046 # no spaces in these names
 exec tests/vm/guest-tests scenarios 6.1 tests/scenarios/*.t

@@ -5,4 +5,4 @@
 # Those scenarios that depend on the kernel (they say "# kernels: all").
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck disable=SC2046 # no spaces in these names
-exec tests/vm/guest-tests scenarios 6.12 $(grep -l '^# kernels: all' tests/scenarios/*.t)
+exec tests/vm/guest-tests scenarios 6.12 $(grep -l '^# kernels: all' tests/scenarios/*.t tests/scenarios/faults/*.t)

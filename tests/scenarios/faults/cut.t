@@ -6,9 +6,9 @@
 
 KEYS_TARGET=8
 SIM_KEYS=8
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/tap.sh"
-. "$(dirname "$0")/facts.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tap.sh"
+. "$(dirname "$0")/../facts.sh"
 trap scenario_end EXIT
 
 overdue() { # CHANNEL: no more keys, and it holds

@@ -5,9 +5,9 @@
 # to the channels that stand, rollover resumes, nothing is used twice. SIGTERM
 # leaves the SAs in place too.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/tap.sh"
-. "$(dirname "$0")/facts.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tap.sh"
+. "$(dirname "$0")/../facts.sh"
 trap scenario_end EXIT
 
 crash() { # SITE SIGNAL: dies, is away for 3 s, comes back

@@ -4,8 +4,8 @@
 # Strangers and garbage: the wrong peer, a malformed Kx frame, an answer of the
 # QKD device that makes no sense. Each gets its own clear error; the rest goes on.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tap.sh"
 trap scenario_end EXIT
 
 logged() { # SITE PATTERN: since the last mark
@@ -36,7 +36,7 @@ still_rolling() {
 	rolls_on a ipsec 2
 }
 
-. "$(dirname "$0")/facts.sh"
+. "$(dirname "$0")/../facts.sh"
 CHANNELS=ipsec
 scenario_up
 "$TOP/tests/scenarios/pki" "$WORK/pki" --other-ca evil-b --expired old-b mallory >"$WORK/pki.log" 2>&1

@@ -7,9 +7,9 @@
 KEYS_TARGET=4
 SIM_KEYS=4
 ON_EXHAUSTED=${ON_EXHAUSTED:-block}
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/tap.sh"
-. "$(dirname "$0")/facts.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../tap.sh"
+. "$(dirname "$0")/../facts.sh"
 trap scenario_end EXIT
 
 is_in_state() { # CHANNEL STATE: at both ends
