@@ -104,7 +104,7 @@ network_up() {
 macsec_device() { # SITE ADDRESS: made here, so that it has its address from the start
 	site "$1" ip link set mac address "$(mac_of "$1")"
 	site "$1" ip link add link mac macsec0 type macsec port 1 cipher gcm-aes-256 \
-		encrypt on protect on validate strict send_sci on replay on window 64
+		encrypt on protect on validate strict send_sci on replay on window 1024
 	site "$1" sysctl -qw net.ipv6.conf.macsec0.disable_ipv6=1
 	site "$1" ip address add "$2/24" dev macsec0
 	site "$1" ip link set macsec0 up
@@ -207,7 +207,7 @@ node_config() { # SITE
 		      device: macsec0
 		      parent: mac
 		      peer_mac: "$(mac_of "$peer")"
-		      replay_window: 64
+		      replay_window: 1024
 	YAML
 }
 
@@ -288,6 +288,7 @@ scenario_up() { # everything, until traffic can flow
 scenario_end() {
 	local pids ns
 
+	exec 2>/dev/null # the shell tells of each program that it is killed
 	for ns in a b q; do
 		pids=$(ip netns pids qkd-$ns 2>/dev/null)
 		# shellcheck disable=SC2086
