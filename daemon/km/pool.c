@@ -359,6 +359,7 @@ void pool_status(const struct pool *pool, struct pool_status *status)
 		.used = pool->counts.used,
 		.discarded = pool->counts.discarded,
 		.simulated = pool->counts.simulated || source_status(pool->source)->simulated,
+		.problem = pool->refused,
 	};
 }
 

@@ -210,6 +210,8 @@ static void look_at_qkd_link(struct summary *sum, unsigned int i, unsigned int *
 	if (!source.reachable)
 		add_problem(sum, "qkd_link", link->name, "the QKD device does not answer%s%s",
 			    *source.last_error_text ? ": " : "", source.last_error_text);
+	if (pool.problem && *pool.problem)
+		add_problem(sum, "qkd_link", link->name, "%s", pool.problem);
 	if (pool.ready < link->keys_low || !pool.ready)
 		add_problem(sum, "qkd_link", link->name,
 			    "%" PRIu64 " keys are ready, below keys_low (%" PRIu32 ")", pool.ready,

@@ -561,6 +561,72 @@ static void test_mismatch(void **state)
 		take_both();
 }
 
+/*
+ * A peer that refuses every key - its device is of another pair - costs a key
+ * at a time with growing pauses, not all that the device has.
+ */
+static void refused_by_all(const char *reason)
+{
+	size_t drawn;
+
+	start_both();
+	run_until(strstr(status_of(&alice).problem, reason));
+	assert_non_null(strstr(status_of(&alice).problem, "bob refuses all our keys"));
+	assert_non_null(strstr(status_of(&alice).problem, "peer_sae"));
+	/* What was drawn before the first verdict: no more than the pool wanted to hold. */
+	run_until(alice.pool->refusals >= 4 && status_of(&alice).pending == 0 &&
+		  loop_timer_pending(&alice.pool->fill_again));
+	drawn = device.given;
+	assert_in_range(drawn, 4, 20 + alice.pool->refusals);
+	/* Nothing goes round the pause, however long it is. */
+	assert_int_equal(loop_timer_set(loop, &alice.pool->fill_again, 300000), 0);
+	pool_fill(alice.pool);
+	pool_recount(alice.pool);
+	run_until(!alice.pool->counting);
+	assert_int_equal(device.given, drawn);
+	assert_true(ready(&alice, 0));
+	/* And after it comes one key, which counts as a failure more. */
+	alice.pool->refusals = 10;
+	assert_int_equal(loop_timer_set(loop, &alice.pool->fill_again, 0), 0);
+	run_until(alice.pool->refusals == 11 && status_of(&alice).discarded == drawn + 1);
+	assert_int_equal(device.given, drawn + 1);
+	assert_true(loop_timer_pending(&alice.pool->fill_again));
+	assert_int_equal(loop_timer_set(loop, &alice.pool->fill_again, 0), 0);
+	/* Put right: the next probe is accepted, and the pool fills. */
+	device.forget = device.corrupt = 0;
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+	assert_string_equal(status_of(&alice).problem, "");
+	assert_int_equal(alice.pool->refusals, 0);
+	assert_int_equal(status_of(&alice).discarded, drawn + 1);
+	take_both();
+}
+
+static void test_all_unknown_to_peer(void **state)
+{
+	device.forget = DEVICE_KEYS;
+	refused_by_all("its device does not know them");
+}
+
+static void test_all_mismatch(void **state)
+{
+	device.corrupt = DEVICE_KEYS;
+	refused_by_all("other bytes under the same key IDs");
+}
+
+/** A new KM link is a reason to try at once: the peer may have been put right. */
+static void test_refused_until_peer_restarts(void **state)
+{
+	device.forget = DEVICE_KEYS;
+	start_both();
+	run_until(alice.pool->refusals >= 3 && status_of(&alice).pending == 0);
+	alice.pool->refusals = 11;
+	loop_timer_set(loop, &alice.pool->fill_again, 300000);
+	device.forget = 0;
+	node_stop(&bob);
+	node_start(&bob);
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+}
+
 /** One bad key ID does not spoil the others of its batch. */
 static void test_unknown_to_peer(void **state)
 {
@@ -790,7 +856,8 @@ int main(void)
 		pool_test(test_peer_device_denies), pool_test(test_source_errors),
 		pool_test(test_announced_again),    pool_test(test_restart),
 		pool_test(test_on_ready),	    pool_test(test_end_answers),
-		pool_test(test_create_errors),
+		pool_test(test_create_errors),	    pool_test(test_all_unknown_to_peer),
+		pool_test(test_all_mismatch),	    pool_test(test_refused_until_peer_restarts),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
