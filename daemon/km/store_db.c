@@ -3,8 +3,8 @@
  * The store's database: opening, making, checking.
  *
  * Order at open: lock the directory, read the master key, open the file, check
- * the schema's version, check the master key against the sealed probe. Nothing
- * is written to a database that fails a check.
+ * the schema's version, check the master key against the sealed probe, bring an
+ * older schema up to date. Nothing is written to a database that fails a check.
  */
 #include "km/store_db.h"
 
@@ -19,67 +19,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION	 1
-#define APPLICATION_ID	 0x514b446b /* "QKDk" */
-#define QUICK_CHECK_MAX	 (256LL * 1024 * 1024)
-#define BUSY_TIMEOUT_MS	 5000
-#define PROBE_BYTES	 32
-#define TEXT_OF(x)	 #x
-#define TEXT_OF_VALUE(x) TEXT_OF(x)
+#define QUICK_CHECK_MAX (256LL * 1024 * 1024)
+#define BUSY_TIMEOUT_MS 5000
+#define PROBE_BYTES	32
 
 static const char PROBE_CONTEXT[] = "qkdkeyd store probe";
-
-/*
- * keys: one row per key ID, for ever. state is enum store_key_state; sealed is
- * there as long as the key is unused; channel and epoch once it is used.
- * links: counts per state, kept with each change, since counting tombstones
- * would grow with the store's age.
- * The triggers hold what the code promises, whatever the code does.
- */
-static const char SCHEMA[] = "PRAGMA application_id = " TEXT_OF_VALUE(
-	APPLICATION_ID) ";"
-			"CREATE TABLE meta ("
-			" name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;"
-			"CREATE TABLE links ("
-			" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
-			" pending INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0),"
-			" ready INTEGER NOT NULL DEFAULT 0 CHECK (ready >= 0),"
-			" used INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0),"
-			" discarded INTEGER NOT NULL DEFAULT 0 CHECK (discarded >= 0),"
-			" simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated >= 0));"
-			"CREATE TABLE channels ("
-			" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
-			" next_epoch INTEGER NOT NULL DEFAULT 0 CHECK (next_epoch >= 0), spec "
-			"TEXT);"
-			"CREATE TABLE keys ("
-			" seq INTEGER PRIMARY KEY AUTOINCREMENT,"
-			" key_id BLOB NOT NULL UNIQUE CHECK (length(key_id) = 16),"
-			" link INTEGER NOT NULL REFERENCES links(id),"
-			" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4),"
-			" simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),"
-			" sealed BLOB, channel INTEGER REFERENCES channels(id), epoch INTEGER,"
-			" added INTEGER NOT NULL, changed INTEGER NOT NULL,"
-			" CHECK ((sealed IS NOT NULL) = (state <= 2)),"
-			" CHECK ((channel IS NOT NULL) = (state = 3)),"
-			" CHECK ((epoch IS NOT NULL) = (state = 3)));"
-			"CREATE INDEX keys_unused ON keys(link, state, seq) WHERE sealed IS NOT "
-			"NULL;"
-			"CREATE UNIQUE INDEX keys_epoch ON keys(channel, epoch) WHERE epoch IS NOT "
-			"NULL;"
-			"CREATE TRIGGER keys_final BEFORE UPDATE ON keys WHEN OLD.state >= 3 BEGIN"
-			" SELECT RAISE(ABORT, 'a used or discarded key stays as it is'); END;"
-			"CREATE TRIGGER keys_stay BEFORE DELETE ON keys BEGIN"
-			" SELECT RAISE(ABORT, 'a key ID is never forgotten'); END;"
-			"CREATE TRIGGER channels_forward BEFORE UPDATE OF next_epoch ON channels"
-			" WHEN NEW.next_epoch < OLD.next_epoch BEGIN"
-			" SELECT RAISE(ABORT, 'epochs never come back'); END;"
-			"CREATE TRIGGER channels_stay BEFORE DELETE ON channels BEGIN"
-			" SELECT RAISE(ABORT, 'epochs never come back'); END;"
-			"CREATE VIEW used AS SELECT channels.name AS channel, keys.epoch AS epoch,"
-			" lower(hex(keys.key_id)) AS key_id, links.name AS link, keys.changed AS "
-			"changed"
-			" FROM keys JOIN channels ON channels.id = keys.channel"
-			" JOIN links ON links.id = keys.link;";
 
 static const char *const SQL[SQL_COUNT] = {
 	[SQL_LINK_FIND] = "SELECT id FROM links WHERE name = ?1",
@@ -331,7 +275,7 @@ static int put_meta(struct store_db *db, const char *name, const void *value, si
 	return result;
 }
 
-/** Tables, a random store ID, and the probe, in one transaction. */
+/** Tables, a random store ID, and the probe, in one transaction: nothing stays of half a store. */
 static int make_tables(struct store_db *db, struct report *report)
 {
 	uint8_t context[sizeof(PROBE_CONTEXT) + 16], sealed[PROBE_BYTES + SEAL_EXTRA_BYTES];
@@ -348,12 +292,7 @@ static int make_tables(struct store_db *db, struct report *report)
 		return fail(report, err, "AES-256-GCM does not work in this OpenSSL");
 	result = sqlite3_exec(db->sqlite, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (result == SQLITE_OK)
-		result = sqlite3_exec(db->sqlite, SCHEMA, NULL, NULL, NULL);
-	if (result == SQLITE_OK)
-		result = sqlite3_exec(
-			db->sqlite,
-			"INSERT INTO meta VALUES ('schema', " TEXT_OF_VALUE(SCHEMA_VERSION) ")",
-			NULL, NULL, NULL);
+		result = store_schema_make(db->sqlite);
 	if (result == SQLITE_OK) {
 		result = put_meta(db, "store_id", db->id, sizeof(db->id));
 		if (result == SQLITE_DONE)
@@ -406,6 +345,40 @@ static int quick_check(struct store_db *db, struct report *report)
 	return err;
 }
 
+/** Brings a store that an older qkdkeyd made up to date. */
+static int migrate(struct store_db *db, int64_t version, struct report *report)
+{
+	int result = store_schema_migrate(db->sqlite, (int)version);
+
+	if (result != SQLITE_OK)
+		return fail(report, error_number(db, result),
+			    "%s has schema %lld, which cannot be brought to %d: %s. It was left as "
+			    "it was",
+			    db->path, (long long)version, STORE_SCHEMA_VERSION,
+			    sqlite3_errmsg(db->sqlite));
+	log_info("store %s: schema %lld was brought to %d", db->path, (long long)version,
+		 STORE_SCHEMA_VERSION);
+	return 0;
+}
+
+static int check_version(struct store_db *db, int64_t version, struct report *report)
+{
+	if (version < 1)
+		return fail(
+			report, -EPROTONOSUPPORT,
+			"%s is no store of qkdkeyd (schema %lld): move it away to start with an "
+			"empty store",
+			db->path, (long long)version);
+	if (version > STORE_SCHEMA_VERSION)
+		return fail(
+			report, -EPROTONOSUPPORT,
+			"%s has schema %lld, this qkdkeyd knows up to %d: a newer qkdkeyd wrote "
+			"it. Install that version again, or move the store away at both ends "
+			"and start with empty ones; never put back an old copy of it",
+			db->path, (long long)version, STORE_SCHEMA_VERSION);
+	return 0;
+}
+
 static int check_schema(struct store_db *db, const char *master_key_file, struct report *report)
 {
 	int64_t tables, version;
@@ -417,17 +390,16 @@ static int check_schema(struct store_db *db, const char *master_key_file, struct
 	if (tables == 0)
 		return make_tables(db, report);
 	err = quick_check(db, report);
-	if (err)
-		return err;
-	err = query_int(db, "SELECT value FROM meta WHERE name = 'schema'", -1, &version, report);
-	if (err)
-		return err;
-	if (version != SCHEMA_VERSION)
-		return fail(report, -EPROTONOSUPPORT,
-			    "%s has schema %lld, this qkdkeyd knows %d: it was made by another "
-			    "version",
-			    db->path, (long long)version, SCHEMA_VERSION);
-	return check_probe(db, master_key_file, report);
+	if (!err)
+		err = query_int(db, "SELECT value FROM meta WHERE name = 'schema'", -1, &version,
+				report);
+	if (!err)
+		err = check_version(db, version, report);
+	if (!err)
+		err = check_probe(db, master_key_file, report);
+	if (!err && version < STORE_SCHEMA_VERSION)
+		err = migrate(db, version, report);
+	return err;
 }
 
 static int prepare(struct store_db *db, struct report *report)

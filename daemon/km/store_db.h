@@ -54,6 +54,21 @@ int store_db_open(const char *directory, const char *master_key_file, struct sto
 		  char *error, size_t error_len);
 void store_db_close(struct store_db *db);
 
+/** The schema that this program writes; see store_schema.c. */
+#define STORE_SCHEMA_VERSION 1
+
+/** Makes the tables of an empty database, within the caller's transaction. Return: of SQLite. */
+int store_schema_make(sqlite3 *sqlite);
+
+/**
+ * store_schema_migrate - brings the tables from schema @from, 1 or higher, up to date
+ *
+ * Each step is a transaction: what fails leaves the schema that was reached
+ * before, and the transaction open for sqlite3_errmsg(); closing rolls it back.
+ * Return: of SQLite.
+ */
+int store_schema_migrate(sqlite3 *sqlite, int from);
+
 /** Runs one statement of text without results. Return: 0 or as store_db_error(). */
 int store_db_exec(struct store_db *db, const char *text);
 

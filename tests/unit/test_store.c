@@ -636,9 +636,9 @@ static void test_damaged(void **state)
 	assert_int_equal(open_store(), 0);
 	expect_counts("link", 0, 0, 0, 0);
 	close_store();
-	sql("UPDATE meta SET value = 2 WHERE name = 'schema'");
-	refused(-EPROTONOSUPPORT, "schema 2, this qkdkeyd knows 1");
-	sql("UPDATE meta SET value = 1 WHERE name = 'schema'");
+	sql("UPDATE meta SET value = value + 1 WHERE name = 'schema'");
+	refused(-EPROTONOSUPPORT, "a newer qkdkeyd wrote it. Install that version again");
+	sql("UPDATE meta SET value = value - 1 WHERE name = 'schema'");
 	sql("DELETE FROM meta WHERE name = 'probe'");
 	refused(-EIO, "is damaged");
 	unlink(database);
