@@ -36,8 +36,8 @@ static const char *const SQL[SQL_COUNT] = {
 	[SQL_LINK_COUNTS] =
 		"SELECT pending, ready, used, discarded, simulated FROM links WHERE name = ?1",
 	[SQL_KEY_ADD] = "INSERT INTO keys(key_id, link, state, simulated, sealed, added, changed)"
-			" VALUES (?1, ?2, ?3, ?4, ?5, unixepoch(), unixepoch())"
-			" ON CONFLICT(key_id) DO NOTHING",
+			" SELECT ?1, ?2, ?3, ?4, ?5, unixepoch(), unixepoch()"
+			" WHERE NOT EXISTS (SELECT 1 FROM keys WHERE key_id = ?1)",
 	[SQL_KEY_FIND] = "SELECT seq, key_id, link, state, simulated, sealed FROM keys"
 			 " WHERE key_id = ?1",
 	[SQL_KEY_OLDEST] = "SELECT seq, key_id, link, state, simulated, sealed FROM keys"
@@ -90,7 +90,9 @@ static int error_number(struct store_db *db, int result)
 	case SQLITE_NOMEM:
 		return -ENOMEM;
 	case SQLITE_CONSTRAINT:
-		return result == SQLITE_CONSTRAINT_UNIQUE ? -ESTALE : -EIO;
+		return result == SQLITE_CONSTRAINT_UNIQUE || result == SQLITE_CONSTRAINT_TRIGGER
+			       ? -ESTALE
+			       : -EIO;
 	}
 	return -EIO;
 }

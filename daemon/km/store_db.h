@@ -55,7 +55,7 @@ int store_db_open(const char *directory, const char *master_key_file, struct sto
 void store_db_close(struct store_db *db);
 
 /** The schema that this program writes; see store_schema.c. */
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 /** Makes the tables of an empty database, within the caller's transaction. Return: of SQLite. */
 int store_schema_make(sqlite3 *sqlite);
@@ -77,7 +77,8 @@ int store_db_finish(struct store_db *db, sqlite3_stmt *stmt);
 
 /**
  * store_db_error - negative errno of a result of SQLite; complains in the log
- * Return: -ENOSPC, -ENOMEM, -ESTALE (a UNIQUE constraint held), else -EIO.
+ * Return: -ENOSPC, -ENOMEM, -ESTALE (a UNIQUE constraint, or a trigger, held: it was
+ * used before), else -EIO.
  */
 int store_db_error(struct store_db *db, int result);
 

@@ -64,8 +64,32 @@ static const char TABLES[] =
 	" FROM keys JOIN channels ON channels.id = keys.channel"
 	" JOIN links ON links.id = keys.link;";
 
+/*
+ * OR REPLACE deletes the rows that are in its way without the delete triggers
+ * (they fire with recursive_triggers only, which is the connection's choice).
+ * So whatever would be in the way of a row is looked for before it.
+ */
+static const char NO_REPLACING[] =
+	"CREATE TRIGGER keys_once BEFORE INSERT ON keys"
+	" WHEN EXISTS (SELECT 1 FROM keys WHERE key_id = NEW.key_id)"
+	" OR EXISTS (SELECT 1 FROM keys WHERE seq = NEW.seq)"
+	" OR EXISTS (SELECT 1 FROM keys WHERE channel = NEW.channel AND epoch = NEW.epoch)"
+	" BEGIN SELECT RAISE(ABORT, 'a key ID enters once, an epoch is used once'); END;"
+	"CREATE TRIGGER keys_same BEFORE UPDATE OF seq, key_id ON keys"
+	" WHEN NEW.seq IS NOT OLD.seq OR NEW.key_id IS NOT OLD.key_id"
+	" BEGIN SELECT RAISE(ABORT, 'a key keeps its ID'); END;"
+	"CREATE TRIGGER keys_epoch_once BEFORE UPDATE OF channel, epoch ON keys"
+	" WHEN EXISTS (SELECT 1 FROM keys WHERE channel = NEW.channel AND epoch = NEW.epoch)"
+	" BEGIN SELECT RAISE(ABORT, 'an epoch is used once'); END;"
+	"CREATE TRIGGER channels_once BEFORE INSERT ON channels"
+	" WHEN EXISTS (SELECT 1 FROM channels WHERE name = NEW.name OR id = NEW.id)"
+	" BEGIN SELECT RAISE(ABORT, 'epochs never come back'); END;"
+	"CREATE TRIGGER channels_same BEFORE UPDATE OF id, name ON channels"
+	" WHEN NEW.id IS NOT OLD.id OR NEW.name IS NOT OLD.name"
+	" BEGIN SELECT RAISE(ABORT, 'epochs never come back'); END;";
+
 /** STEPS[n] makes schema n + 1. */
-static const char *const STEPS[] = {TABLES};
+static const char *const STEPS[] = {TABLES, NO_REPLACING};
 
 _Static_assert(sizeof(STEPS) / sizeof(STEPS[0]) == STORE_SCHEMA_VERSION, "a step for each version");
 

@@ -189,6 +189,22 @@ static long long sql(const char *text)
 	return value;
 }
 
+/** The same, for a text. */
+static void sql_text(const char *query, char *text, size_t size)
+{
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+
+	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, query, -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_true(sqlite3_column_bytes(stmt, 0) > 0);
+	assert_in_range(snprintf(text, size, "%s", (const char *)sqlite3_column_text(stmt, 0)), 1,
+			size - 1);
+	assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+	sqlite3_close(db);
+}
+
 /* -------- the life of a key -------- */
 
 static void test_oldest_first(void **state)
@@ -534,20 +550,54 @@ static void test_constraints(void **state)
 		"UPDATE keys SET state = 3, sealed = NULL, channel = 1, epoch = 0 WHERE state = 2",
 		"INSERT INTO keys(key_id, link, state, simulated, sealed, added, changed)"
 		" SELECT key_id, link, 2, 0, x'00', 0, 0 FROM keys",
+		/* OR REPLACE removes what is in its way, and fires no delete trigger. */
+		"INSERT OR REPLACE INTO keys(key_id, link, state, simulated, sealed, added, "
+		"changed)"
+		" SELECT key_id, link, 2, 0, x'00', 0, 0 FROM keys WHERE state = 3",
+		"INSERT OR REPLACE INTO keys(seq, key_id, link, state, simulated, sealed, added,"
+		" changed) SELECT seq, randomblob(16), link, 2, 0, x'00', 0, 0 FROM keys",
+		"INSERT OR REPLACE INTO keys(key_id, link, state, simulated, channel, epoch, added,"
+		" changed) SELECT randomblob(16), link, 3, 0, channel, epoch, 0, 0 FROM keys"
+		" WHERE state = 3",
+		"UPDATE OR REPLACE keys SET key_id = (SELECT key_id FROM keys WHERE state = 3)"
+		" WHERE state = 2",
+		"UPDATE OR REPLACE keys SET seq = (SELECT seq FROM keys WHERE state = 3)"
+		" WHERE state = 2",
+		"UPDATE OR REPLACE keys SET state = 3, sealed = NULL, channel = 1, epoch = 0"
+		" WHERE state = 2",
+		"INSERT OR REPLACE INTO channels(name, next_epoch) VALUES ('ch', 0)",
+		"INSERT OR REPLACE INTO channels(id, name, next_epoch) VALUES (1, 'other', 0)",
+		"UPDATE OR REPLACE channels SET name = 'ch' WHERE name = 'second'",
+		"UPDATE channels SET name = 'third'",
 	};
+	static const char rows[] = "SELECT group_concat(hex(key_id) || state || ifnull(epoch, '-'))"
+				   " FROM (SELECT * FROM keys ORDER BY seq)";
+	char before[256], after[256];
 	struct km_key keys[2];
 	sqlite3 *db;
 
 	random_keys(keys, 2);
 	assert_int_equal(add("link", keys, 2, STORE_READY), 0);
 	assert_int_equal(take("link", "ch", 0), 0);
+	assert_int_equal(answer(store_channel(store, "second", on_channels, NULL)), 0);
 	close_store();
+	sql_text(rows, before, sizeof(before));
 	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
-		assert_int_equal(sqlite3_exec(db, forbidden[i], NULL, NULL, NULL),
-				 SQLITE_CONSTRAINT);
+		if (sqlite3_exec(db, forbidden[i], NULL, NULL, NULL) != SQLITE_CONSTRAINT)
+			fail_msg("was not refused: %s", forbidden[i]);
+	/* IGNORE passes no trigger either. */
+	assert_int_equal(sqlite3_exec(db,
+				      "UPDATE OR IGNORE keys SET state = 3, sealed = NULL,"
+				      " channel = 1, epoch = 0 WHERE state = 2",
+				      NULL, NULL, NULL),
+			 SQLITE_CONSTRAINT);
 	sqlite3_close(db);
+	sql_text(rows, after, sizeof(after));
+	assert_string_equal(before, after);
 	assert_int_equal(open_store(), 0);
+	assert_int_equal(add("link", keys, 2, STORE_READY), 0); /* as ever: it changes nothing */
+	expect_counts("link", 0, 1, 1, 0);
 }
 
 static void test_changed_value(void **state)
@@ -578,6 +628,67 @@ static void refused(int err, const char *text)
 	assert_null(store);
 	if (!strstr(message, text) || !strstr(message, directory))
 		fail_msg("message \"%s\" lacks \"%s\"", message, text);
+}
+
+/** A store that the first release made, before the triggers of schema 2. */
+static void make_schema_1(void)
+{
+	static const char *const triggers[] = {"keys_once", "keys_same", "keys_epoch_once",
+					       "channels_once", "channels_same"};
+	char text[80];
+
+	for (size_t i = 0; i < sizeof(triggers) / sizeof(triggers[0]); i++) {
+		snprintf(text, sizeof(text), "DROP TRIGGER %s", triggers[i]);
+		sql(text);
+	}
+	sql("UPDATE meta SET value = 1 WHERE name = 'schema'");
+}
+
+static void test_migration(void **state)
+{
+	static const char schema[] =
+		"SELECT group_concat(name || sql) FROM"
+		" (SELECT * FROM sqlite_schema WHERE sql NOT NULL ORDER BY name)";
+	static char before[8192], after[8192];
+	struct km_key keys[3];
+
+	random_keys(keys, 3);
+	assert_int_equal(add("link", keys, 3, STORE_READY), 0);
+	assert_int_equal(take("link", "ch", 7), 0);
+	close_store();
+	sql_text(schema, before, sizeof(before));
+	make_schema_1();
+	assert_int_equal(open_store(), 0);
+	expect_counts("link", 0, 2, 1, 0);
+	assert_int_equal(take("link", "ch", 0), 0);
+	assert_int_equal(got.epoch, 8);
+	assert_same_key(&got.keys[0], &keys[1]);
+	close_store();
+	/* As a new one, and once only. */
+	sql_text(schema, after, sizeof(after));
+	assert_string_equal(before, after);
+	assert_int_equal(sql("SELECT value FROM meta WHERE name = 'schema'"), 2);
+	assert_int_equal(open_store(), 0);
+}
+
+/** A step that cannot be done leaves nothing of itself, and no way around it. */
+static void test_migration_fails(void **state)
+{
+	struct km_key key;
+
+	random_key(&key);
+	assert_int_equal(add("link", &key, 1, STORE_READY), 0);
+	close_store();
+	make_schema_1();
+	/* In the way of the step's last part. */
+	sql("CREATE TRIGGER channels_same BEFORE UPDATE ON channels BEGIN SELECT 1; END");
+	refused(-EIO, "has schema 1, which cannot be brought to 2");
+	assert_int_equal(sql("SELECT value FROM meta WHERE name = 'schema'"), 1);
+	assert_int_equal(sql("SELECT count(*) FROM sqlite_schema WHERE name = 'keys_once'"), 0);
+	sql("DROP TRIGGER channels_same");
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(take("link", "ch", 0), 0);
+	assert_same_key(&got.keys[0], &key);
 }
 
 static void test_wrong_master_key(void **state)
@@ -837,6 +948,7 @@ static int on_full_disk(void)
 	}
 	if (got.err != -ENOSPC || take("link", "ch", 0) != -ENOSPC)
 		return 4;
+	random_keys(keys, 64);
 	if (add("link", keys, 64, STORE_READY) != -ENOSPC)
 		return 5;
 	if (list("link", STORE_READY, 64) || got.count != 63 - epoch)
@@ -882,6 +994,7 @@ int main(void)
 		store_test(test_changed_value), store_test(test_wrong_master_key),
 		store_test(test_second_opener), store_test(test_damaged),
 		store_test(test_directory),	store_test(test_read_only),
+		store_test(test_migration),	store_test(test_migration_fails),
 		store_test(test_kill),		store_test(test_full_disk),
 	};
 
