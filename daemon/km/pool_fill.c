@@ -69,6 +69,9 @@ static void on_pending(void *arg, int err, const struct km_key *keys, size_t cou
 		return;
 	pool->listing = false;
 	pool->unconfirmed = 0;
+	/* Fewer than were counted: some were damaged, and are discarded now. */
+	if (!err && count < pool->counts.pending && count < POOL_LIST_MAX)
+		pool_recount(pool);
 	if (err)
 		announce_in(pool, POOL_ANNOUNCE_MAX_MS);
 	else if (count && kx_peer_up(pool->peer))

@@ -103,7 +103,10 @@ int store_take(struct store *store, const char *link, const char *channel, uint6
 int store_take_id(struct store *store, const char *link, const char *channel, uint64_t epoch,
 		  const struct km_key_id *id, store_key_fn done, void *arg);
 
-/** Keys of @link in @state, oldest first, at most @max; values only of unused keys. */
+/**
+ * Keys of @link in @state, oldest first, at most @max; values only of unused keys.
+ * One whose value was changed on disk is discarded, as in every request that meets it.
+ */
 typedef void (*store_keys_fn)(void *arg, int err, const struct km_key *keys, size_t count);
 int store_list(struct store *store, const char *link, enum store_key_state state, size_t max,
 	       store_keys_fn done, void *arg);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <openssl/rand.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -147,14 +148,50 @@ static int open_failed(struct store_db *db, struct report *report, int result)
 
 /* -------- files -------- */
 
+/** The name of a new directory is durable once its parent is. Return: 0 or negative errno. */
+static int sync_parent(const char *directory)
+{
+	char *copy = strdup(directory);
+	int err = 0, fd;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return err;
+}
+
+static int make_directory(const char *directory, struct report *report)
+{
+	int err;
+
+	if (mkdir(directory, 0700) < 0)
+		return errno == EEXIST
+			       ? 0
+			       : fail(report, -errno, "%s: cannot make the store's directory: %s",
+				      directory, strerror(errno));
+	err = sync_parent(directory);
+	if (err) {
+		/* So that the next start does not take it for durable. */
+		rmdir(directory);
+		fail(report, err, "%s: the store's new directory cannot be made durable: %s",
+		     directory, strerror(-err));
+	}
+	return err;
+}
+
 /** Opens, or makes, the directory, and locks it for this process. */
 static int lock_directory(struct store_db *db, const char *directory, struct report *report)
 {
 	struct stat st;
+	int err = make_directory(directory, report);
 
-	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-		return fail(report, -errno, "%s: cannot make the store's directory: %s", directory,
-			    strerror(errno));
+	if (err)
+		return err;
 	db->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (db->directory < 0)
 		return fail(report, -errno, "%s: cannot open the store's directory: %s", directory,

@@ -168,6 +168,7 @@ int store_find(struct store *store, const char *link, const struct km_key_id *id
 		return -ENOMEM;
 	}
 	request->run = store_run_find;
+	request->writes = true; /* what was changed on disk is discarded */
 	request->answer = answer_found;
 	request->done.found = done;
 	request->arg = arg;
@@ -230,6 +231,7 @@ int store_list(struct store *store, const char *link, enum store_key_state state
 	request->state = state;
 	request->max = max;
 	request->run = store_run_list;
+	request->writes = true; /* what was changed on disk is discarded */
 	request->answer = answer_keys;
 	request->done.keys = done;
 	request->arg = arg;

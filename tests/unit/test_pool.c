@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <jansson.h>
 #include <netinet/in.h>
+#include <sqlite3.h>
 
 static struct loop *loop;
 
@@ -746,6 +747,26 @@ static void test_announced_again(void **state)
 	assert_memory_equal(&taken.key.id, &keys[0].id, sizeof(keys[0].id));
 }
 
+/** PENDING keys whose values were changed on disk do not take the place of new ones. */
+static void test_damaged_pending(void **state)
+{
+	char path[PATH_BYTES + 16];
+	struct km_key keys[20];
+	sqlite3 *db;
+
+	for (int i = 0; i < 20; i++)
+		random_key(&keys[i]);
+	seed(&alice, keys, 20, STORE_PENDING);
+	snprintf(path, sizeof(path), "%s/keys.db", alice.directory);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE keys SET sealed = x'00'", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	start_both();
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+	assert_int_equal(status_of(&alice).discarded, 20);
+}
+
 static void test_restart(void **state)
 {
 	start_both();
@@ -858,6 +879,7 @@ int main(void)
 		pool_test(test_on_ready),	    pool_test(test_end_answers),
 		pool_test(test_create_errors),	    pool_test(test_all_unknown_to_peer),
 		pool_test(test_all_mismatch),	    pool_test(test_refused_until_peer_restarts),
+		pool_test(test_damaged_pending),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static struct loop *loop;
@@ -44,6 +45,36 @@ static int tear_down(void **state)
 	loop_destroy(loop);
 	remove_directory(directory);
 	return 0;
+}
+
+/* -------- what was made durable -------- */
+
+static ino_t synced[64]; /* inodes, the last ones */
+static size_t synced_count;
+static ino_t unsyncable;
+
+/** Instead of the C library's, for all of this program. */
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_ino == unsyncable) {
+		errno = EIO;
+		return -1;
+	}
+	synced[synced_count++ % 64] = st.st_ino;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static bool was_synced(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	for (size_t i = 0; i < 64; i++)
+		if (synced[i] == st.st_ino)
+			return true;
+	return false;
 }
 
 /* -------- requests that wait for their answer -------- */
@@ -611,13 +642,49 @@ static void test_changed_value(void **state)
 	sql("UPDATE keys SET sealed = (SELECT sealed FROM keys WHERE seq = 4) WHERE seq = 1");
 	sql("UPDATE keys SET simulated = 1 WHERE seq = 2");
 	assert_int_equal(open_store(), 0);
-	assert_int_equal(list("link", STORE_READY, 10), 0);
-	assert_int_equal(got.count, 2);
+	/* Whatever meets them first discards them. */
 	assert_int_equal(take_id("link", "ch", 0, &keys[1]), -ENOKEY);
+	expect_counts("link", 0, 3, 0, 1);
 	assert_int_equal(take("link", "ch", 0), 0);
 	assert_same_key(&got.keys[0], &keys[2]);
 	assert_int_equal(got.epoch, 0);
 	expect_counts("link", 0, 1, 1, 2);
+}
+
+/** Damaged keys do not count for keys, in a list or a search: PENDING ones too. */
+static void test_changed_value_listed(void **state)
+{
+	struct km_key keys[6];
+
+	random_keys(keys, 6);
+	assert_int_equal(add("link", keys, 3, STORE_PENDING), 0);
+	assert_int_equal(add("link", keys + 3, 3, STORE_READY), 0);
+	close_store();
+	sql("UPDATE keys SET sealed = (SELECT sealed FROM keys WHERE seq = 4) WHERE seq = 1");
+	sql("UPDATE keys SET sealed = x'00' WHERE seq = 3"); /* cut */
+	sql("UPDATE keys SET simulated = 1 WHERE seq = 5");
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(list("link", STORE_PENDING, 10), 0);
+	assert_int_equal(got.count, 1);
+	assert_same_key(&got.keys[0], &keys[1]);
+	expect_counts("link", 1, 3, 0, 2);
+	assert_int_equal(list("link", STORE_PENDING, 10), 0);
+	assert_int_equal(got.count, 1);
+	expect_counts("link", 1, 3, 0, 2);
+	assert_int_equal(list("link", STORE_DISCARDED, 10), 0);
+	assert_int_equal(got.count, 2);
+	assert_int_equal(set_state("link", &keys[0], STORE_READY), 0);
+	expect_counts("link", 1, 3, 0, 2);
+	assert_int_equal(answer(store_find(store, "link", &keys[4].id, 1, on_found, NULL)), 0);
+	assert_int_equal(got.found[0].state, STORE_DISCARDED);
+	expect_counts("link", 1, 2, 0, 3);
+	/* Not one that is another link's. */
+	close_store();
+	sql("UPDATE keys SET sealed = x'00' WHERE seq = 6");
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(answer(store_find(store, "none", &keys[5].id, 1, on_found, NULL)), 0);
+	assert_true(got.found[0].other_link);
+	expect_counts("link", 1, 2, 0, 3);
 }
 
 /* -------- what cannot be opened -------- */
@@ -768,6 +835,33 @@ static void test_directory(void **state)
 	assert_non_null(strstr(message, "cannot make the store's directory"));
 	assert_int_equal(store_open(loop, "/dev/null", master, &store, message, sizeof(message)),
 			 -ENOTDIR);
+	assert_int_equal(open_store(), 0);
+}
+
+/** A new directory is there after a power cut, with what is in it. */
+static void test_new_directory(void **state)
+{
+	char path[PATH_BYTES + 16];
+	struct stat st;
+
+	close_store();
+	snprintf(path, sizeof(path), "%s/new", directory);
+	memset(synced, 0, sizeof(synced));
+	assert_int_equal(store_open(loop, path, master, &store, message, sizeof(message)), 0);
+	assert_true(was_synced(directory));
+	assert_true(was_synced(path));
+	close_store();
+	/* Where it cannot be made durable, it is not there: the next start tries again. */
+	snprintf(path, sizeof(path), "%s/other/", directory);
+	assert_int_equal(stat(directory, &st), 0);
+	unsyncable = st.st_ino;
+	assert_int_equal(store_open(loop, path, master, &store, message, sizeof(message)), -EIO);
+	unsyncable = 0;
+	assert_non_null(strstr(message, "cannot be made durable"));
+	assert_int_equal(stat(path, &st), -1);
+	assert_int_equal(store_open(loop, path, master, &store, message, sizeof(message)), 0);
+	assert_true(was_synced(directory));
+	close_store();
 	assert_int_equal(open_store(), 0);
 }
 
@@ -985,17 +1079,30 @@ static void test_full_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		store_test(test_oldest_first),	store_test(test_pending),
-		store_test(test_take_id),	store_test(test_enters_once),
-		store_test(test_find),		store_test(test_arguments),
-		store_test(test_channels),	store_test(test_group),
-		store_test(test_close_answers), store_test(test_reopen),
-		store_test(test_on_disk),	store_test(test_constraints),
-		store_test(test_changed_value), store_test(test_wrong_master_key),
-		store_test(test_second_opener), store_test(test_damaged),
-		store_test(test_directory),	store_test(test_read_only),
-		store_test(test_migration),	store_test(test_migration_fails),
-		store_test(test_kill),		store_test(test_full_disk),
+		store_test(test_oldest_first),
+		store_test(test_pending),
+		store_test(test_take_id),
+		store_test(test_enters_once),
+		store_test(test_find),
+		store_test(test_arguments),
+		store_test(test_channels),
+		store_test(test_group),
+		store_test(test_close_answers),
+		store_test(test_reopen),
+		store_test(test_on_disk),
+		store_test(test_constraints),
+		store_test(test_changed_value),
+		store_test(test_changed_value_listed),
+		store_test(test_wrong_master_key),
+		store_test(test_second_opener),
+		store_test(test_damaged),
+		store_test(test_new_directory),
+		store_test(test_directory),
+		store_test(test_read_only),
+		store_test(test_migration),
+		store_test(test_migration_fails),
+		store_test(test_kill),
+		store_test(test_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
