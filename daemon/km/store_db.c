@@ -7,10 +7,10 @@
  * older schema up to date. Nothing is written to a database that fails a check.
  */
 #include "km/store_db.h"
+#include "km/sync.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <openssl/rand.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -148,23 +148,6 @@ static int open_failed(struct store_db *db, struct report *report, int result)
 
 /* -------- files -------- */
 
-/** The name of a new directory is durable once its parent is. Return: 0 or negative errno. */
-static int sync_parent(const char *directory)
-{
-	char *copy = strdup(directory);
-	int err = 0, fd;
-
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		err = -errno;
-	if (fd >= 0)
-		close(fd);
-	free(copy);
-	return err;
-}
-
 static int make_directory(const char *directory, struct report *report)
 {
 	int err;
@@ -174,7 +157,7 @@ static int make_directory(const char *directory, struct report *report)
 			       ? 0
 			       : fail(report, -errno, "%s: cannot make the store's directory: %s",
 				      directory, strerror(errno));
-	err = sync_parent(directory);
+	err = km_sync_parent(directory);
 	if (err) {
 		/* So that the next start does not take it for durable. */
 		rmdir(directory);
