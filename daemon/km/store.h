@@ -58,6 +58,9 @@ int store_fingerprint(const struct store *store, const struct km_key *key,
 typedef void (*store_done_fn)(void *arg, int err);
 typedef void (*store_key_fn)(void *arg, int err, uint64_t epoch, const struct km_key *key);
 
+/** Does nothing, in turn with the other requests: whether the store still answers. */
+int store_ping(struct store *store, store_done_fn done, void *arg);
+
 /** Adds keys; one that exists already is left as it is. All or none. */
 int store_add(struct store *store, const char *link, const struct km_key *keys, size_t count,
 	      enum store_key_state state, store_done_fn done, void *arg);

@@ -109,6 +109,25 @@ static void answer_channels(struct store_request *request)
 			       request->err ? 0 : request->channels_count);
 }
 
+static int run_nothing(struct store_db *db, struct store_request *request)
+{
+	return 0;
+}
+
+int store_ping(struct store *store, store_done_fn done, void *arg)
+{
+	struct store_request *request;
+	int err = request_new(NULL, NULL, NULL, 0, 0, &request);
+
+	if (err)
+		return err;
+	request->run = run_nothing;
+	request->answer = answer_plain;
+	request->done.plain = done;
+	request->arg = arg;
+	return store_submit(store, request);
+}
+
 int store_add(struct store *store, const char *link, const struct km_key *keys, size_t count,
 	      enum store_key_state state, store_done_fn done, void *arg)
 {

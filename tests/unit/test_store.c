@@ -442,6 +442,28 @@ static void count_key(void *arg, int err, uint64_t epoch, const struct km_key *k
 }
 
 /** One that fails does not take those with it that were committed in one group. */
+static void count_ping(void *arg, int err)
+{
+	assert_int_equal(err, 0);
+	++*(int *)arg;
+}
+
+/** A sign of life comes in its turn, and at the latest with the end. */
+static void test_ping(void **state)
+{
+	struct km_key key;
+	int pings = 0;
+
+	assert_int_equal(answer(store_ping(store, on_done, NULL)), 0);
+	random_key(&key);
+	assert_int_equal(store_add(store, "link", &key, 1, STORE_READY, NULL, NULL), 0);
+	assert_int_equal(store_ping(store, count_ping, &pings), 0);
+	close_store();
+	assert_int_equal(pings, 1);
+	assert_int_equal(open_store(), 0);
+	expect_counts("link", 0, 1, 0, 0);
+}
+
 static void test_group(void **state)
 {
 	struct km_key keys[1000], unknown;
@@ -1087,6 +1109,7 @@ int main(void)
 		store_test(test_arguments),
 		store_test(test_channels),
 		store_test(test_group),
+		store_test(test_ping),
 		store_test(test_close_answers),
 		store_test(test_reopen),
 		store_test(test_on_disk),
