@@ -187,6 +187,8 @@ static int check_state(const struct kx_channel_state *state, struct complaint *c
 
 	if (err)
 		return err;
+	if (state->role != KX_INITIATOR && state->role != KX_RESPONDER)
+		return refuse(complaint, "state.role is %u, 1 or 2 expected", state->role);
 	if (state->count > KX_EPOCHS_MAX)
 		return refuse(complaint, "state.count is %u, at most %d expected", state->count,
 			      KX_EPOCHS_MAX);
@@ -345,7 +347,8 @@ static int get_state(struct cursor *cursor, struct kx_channel_state *state,
 	state->settled = get_u64(cursor);
 	state->out = get_u64(cursor);
 	state->count = get_u16(cursor);
-	err = get_zero(cursor, 2, "state", complaint);
+	state->role = get_u8(cursor);
+	err = get_zero(cursor, 1, "state", complaint);
 	if (err)
 		return err;
 	if (state->count > KX_EPOCHS_MAX)
@@ -451,7 +454,8 @@ static void put_state(struct cursor *cursor, const struct kx_channel_state *stat
 	put_u64(cursor, state->settled);
 	put_u64(cursor, state->out);
 	put_u16(cursor, state->count);
-	put_u16(cursor, 0);
+	put_u8(cursor, state->role);
+	put_u8(cursor, 0);
 	for (unsigned int i = 0; i < state->count; i++)
 		put_u64(cursor, state->epoch[i]);
 }

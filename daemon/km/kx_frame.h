@@ -49,6 +49,12 @@ enum kx_status {
 };
 #define KX_STATUS_LAST KX_RETRY
 
+/** kx_channel_state.role: what the sender is in the channel. */
+enum kx_role {
+	KX_INITIATOR = 1,
+	KX_RESPONDER = 2,
+};
+
 /** kx_error.code: why the sender closes. */
 enum kx_error_code {
 	KX_ERROR_FRAME = 1,	/* malformed, or not allowed now */
@@ -121,6 +127,7 @@ struct kx_epoch_answer {
  * @digest: see struct kx_epoch_offer
  * @settled: every epoch below it either is in @epoch or will never stand here
  * @out: epoch that the sender encrypts with, or QKD_EPOCH_NONE
+ * @role: enum kx_role of the sender
  * @count: inbound SAs that stand at the sender
  * @epoch: which, ascending
  */
@@ -129,6 +136,7 @@ struct kx_channel_state {
 	uint8_t digest[16];
 	uint64_t settled;
 	uint64_t out;
+	uint8_t role;
 	uint16_t count;
 	uint64_t epoch[KX_EPOCHS_MAX];
 };

@@ -226,7 +226,7 @@ static const char *waits_sentence(enum channel_waits waits)
 	case CHANNEL_WAITS_KEYS:
 		return "; no key is ready";
 	case CHANNEL_WAITS_PEER:
-		return "; the peer has no such channel, or with other parameters";
+		return "; the peer has no matching channel";
 	case CHANNEL_WAITS_BACKEND:
 		return "; the kernel refuses it";
 	default:

@@ -14,13 +14,15 @@
 
 #include "unp/agree.h"
 
-#define AGREE_STATE_MS	  2000	/* safety net: the state is sent at least this often */
-#define AGREE_RESYNC_MS	  30000 /* safety net: our epochs are read anew */
-#define AGREE_OFFER_MS	  60000 /* an unanswered offer is spent */
-#define AGREE_BACKOFF_MS  100	/* first pause after a failure, grows */
-#define AGREE_PAUSE_MS	  5000	/* longest pause after failures */
-#define AGREE_MISMATCH_MS 1000	/* longest pause after a key that the peer has not got */
-#define AGREE_SIMULATED	  64	/* epochs of which the mark is remembered */
+#define AGREE_STATE_MS	  2000	       /* safety net: the state is sent at least this often */
+#define AGREE_RESYNC_MS	  30000	       /* safety net: our epochs are read anew */
+#define AGREE_OFFER_MS	  60000	       /* an unanswered offer is spent */
+#define AGREE_BACKOFF_MS  100	       /* first pause after a failure, grows */
+#define AGREE_PAUSE_MS	  5000	       /* longest pause after failures */
+#define AGREE_MISMATCH_MS 1000	       /* longest pause after a key that the peer has not got */
+#define AGREE_SIMULATED	  64	       /* epochs of which the mark is remembered */
+#define AGREE_LEAP_MAX	  (1ULL << 28) /* epochs that the peer may be ahead: 8 years at one a second \
+					*/
 
 /** An epoch of this end. @retiring: RETIRE was sent. */
 struct agree_epoch {
@@ -89,6 +91,8 @@ struct agree_watermark {
  * @attached: @own is what the backend has
  * @session: counts link ups
  * @next: lowest epoch that may be used
+ * @unused: lowest epoch that was never used here, as store and backend know it:
+ *	    what the peer says of epochs is measured by it
  * @dirty: our state changed since it was last sent
  * @taking: the pool was asked for a key to offer
  * @no_keys: it had none
@@ -114,6 +118,7 @@ struct agree {
 	uint64_t session;
 
 	uint64_t next;
+	uint64_t unused;
 	uint64_t out;
 	struct agree_epoch *own;
 	uint32_t own_count;
@@ -163,6 +168,13 @@ __attribute__((format(printf, 2, 3))) void agree_error(struct agree *a, const ch
 void agree_settle(struct agree *a);
 /** Raises the lowest epoch that may be used. */
 void agree_raise_next(struct agree *a, uint64_t next);
+/** @epoch was used here: by the store, or by the backend. */
+void agree_used(struct agree *a, uint64_t epoch);
+/**
+ * Whether @next, which the peer names as its lowest free epoch, may be true. One that
+ * is not would make the channel unusable at both ends, and both would say it on.
+ */
+bool agree_plausible(const struct agree *a, uint64_t next);
 /** Every epoch below it stands here or never will. */
 uint64_t agree_settled(const struct agree *a);
 
@@ -186,6 +198,8 @@ bool agree_peer_number(const struct agree *a, uint64_t epoch);
 int agree_peer_state(struct agree *a, const struct kx_channel_state *state);
 /** Until its next state nothing is offered to it. */
 void agree_peer_gone(struct agree *a, const char *why);
+/** The same, for an epoch that is not agree_plausible(). */
+void agree_peer_implausible(struct agree *a, uint64_t epoch);
 /** RETIRE and WATERMARK as they follow from both ends' epochs. */
 void agree_peer_apply(struct agree *a);
 void agree_follow(struct agree *a);

@@ -94,7 +94,7 @@ static int replace(struct agree *a, const struct qkd_epoch *records, size_t coun
 		own[i].out = records[i].out;
 		if (own[i].out == QKD_SA_ACTIVE)
 			a->out = own[i].epoch;
-		agree_raise_next(a, own[i].epoch + 1);
+		agree_used(a, own[i].epoch);
 	}
 	free(a->own);
 	a->own = own;

@@ -64,6 +64,7 @@ static struct kx_frame *frame_of(enum kx_type type)
 		strcpy(frame.state.channel, "tunnel");
 		frame.state.settled = 10;
 		frame.state.out = QKD_EPOCH_NONE;
+		frame.state.role = KX_RESPONDER;
 		frame.state.count = KX_EPOCHS_MAX;
 		for (int i = 0; i < KX_EPOCHS_MAX; i++)
 			frame.state.epoch[i] = (uint64_t)i * i;
@@ -224,7 +225,9 @@ static void test_fields(void **state)
 	spoil(KX_EPOCH_ANSWER, 48, 200, "answer: status 200");
 	spoil(KX_EPOCH_ANSWER, 51, 1, "answer: reserved octet");
 	spoil(KX_CHANNEL_STATE, 64, 255, "state.count is 65280");
-	spoil(KX_CHANNEL_STATE, 66, 1, "state: reserved octet");
+	spoil(KX_CHANNEL_STATE, 66, 0, "state.role is 0");
+	spoil(KX_CHANNEL_STATE, 66, 3, "state.role is 3");
+	spoil(KX_CHANNEL_STATE, 67, 1, "state: reserved octet");
 	spoil(KX_CHANNEL_STATE, 68 + 8 + 7, 0, "state.epoch[1] is 0, behind 0");
 }
 
