@@ -62,6 +62,9 @@ const char *kx_peer_name(const struct kx_peer *peer);
 bool kx_peer_up(const struct kx_peer *peer);
 void kx_peer_status(const struct kx_peer *peer, struct kx_peer_status *status);
 
+/** The UUID of the peer's key store, 16 octets; of the last link. Zero: never heard. */
+const uint8_t *kx_peer_store(const struct kx_peer *peer);
+
 /** -ENOTCONN: the link is down; -ENOBUFS: the peer does not read. */
 int kx_send(struct kx_peer *peer, const struct kx_frame *frame);
 

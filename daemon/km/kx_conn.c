@@ -215,7 +215,7 @@ static void take_hello(struct kx_conn *conn, const struct kx_hello *hello)
 	else if (set_timer(conn, conn->kx->ping_ms))
 		kx_conn_close(conn, "out of memory");
 	else
-		kx_peer_greeted(peer, conn);
+		kx_peer_greeted(peer, conn, hello);
 }
 
 /* -------- frames -------- */

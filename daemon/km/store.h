@@ -58,6 +58,18 @@ int store_fingerprint(const struct store *store, const struct km_key *key,
 typedef void (*store_done_fn)(void *arg, int err);
 typedef void (*store_key_fn)(void *arg, int err, uint64_t epoch, const struct km_key *key);
 
+/**
+ * store_peer - the store that the peer of @link has now
+ *
+ * Its UUID is kept. READY keys are known to the store that it had when they
+ * were confirmed: if that was another, all of them are discarded, since no
+ * key of a lost store comes back.
+ * Answers: @discarded, how many.
+ */
+typedef void (*store_peer_fn)(void *arg, int err, uint64_t discarded);
+int store_peer(struct store *store, const char *link, const uint8_t peer[16], store_peer_fn done,
+	       void *arg);
+
 /** Does nothing, in turn with the other requests: whether the store still answers. */
 int store_ping(struct store *store, store_done_fn done, void *arg);
 

@@ -52,6 +52,13 @@ static const char *const SQL[SQL_COUNT] = {
 				" ORDER BY seq LIMIT ?3",
 	[SQL_KEY_LIST_ENDED] = "SELECT seq, key_id, link, state, simulated, sealed FROM keys"
 			       " WHERE link = ?1 AND state = ?2 ORDER BY seq LIMIT ?3",
+	[SQL_KEY_COUNT_READY] = "SELECT count(*), total(simulated) FROM keys"
+				" WHERE link = ?1 AND state = 2 AND sealed IS NOT NULL",
+	[SQL_KEY_END_READY] = "UPDATE keys SET state = 4, sealed = NULL, changed = unixepoch()"
+			      " WHERE link = ?1 AND state = 2 AND sealed IS NOT NULL",
+	[SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+	[SQL_META_PUT] = "INSERT INTO meta(name, value) VALUES (?1, ?2)"
+			 " ON CONFLICT(name) DO UPDATE SET value = ?2",
 	[SQL_CHANNEL_FIND] = "SELECT id, next_epoch, spec FROM channels WHERE name = ?1",
 	[SQL_CHANNEL_ADD] = "INSERT INTO channels(name) VALUES (?1)",
 	[SQL_CHANNEL_NEXT] = "UPDATE channels SET next_epoch = ?2 WHERE id = ?1",

@@ -24,6 +24,10 @@ enum store_sql {
 	SQL_KEY_END,
 	SQL_KEY_LIST_UNUSED,
 	SQL_KEY_LIST_ENDED,
+	SQL_KEY_COUNT_READY,
+	SQL_KEY_END_READY,
+	SQL_META_GET,
+	SQL_META_PUT,
 	SQL_CHANNEL_FIND,
 	SQL_CHANNEL_ADD,
 	SQL_CHANNEL_NEXT,
@@ -113,6 +117,8 @@ struct store_request {
 	struct store_channel *channels;
 	size_t channels_count;
 	char *spec;
+	uint8_t peer[16];
+	uint64_t discarded;
 
 	union {
 		store_done_fn plain;
@@ -121,6 +127,7 @@ struct store_request {
 		store_found_fn found;
 		store_counts_fn counts;
 		store_channels_fn channels;
+		store_peer_fn peer;
 	} done;
 	void *arg;
 };
@@ -141,6 +148,7 @@ int store_run_find(struct store_db *db, struct store_request *request);
 int store_run_take(struct store_db *db, struct store_request *request);
 int store_run_take_id(struct store_db *db, struct store_request *request);
 int store_run_list(struct store_db *db, struct store_request *request);
+int store_run_peer(struct store_db *db, struct store_request *request);
 int store_run_count(struct store_db *db, struct store_request *request);
 
 /* store_channel_ops.c */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -455,6 +456,79 @@ int store_run_list(struct store_db *db, struct store_request *request)
 out:
 	free(damaged);
 	return err == -ENOENT ? 0 : err;
+}
+
+/* -------- the peer's store -------- */
+
+/** Whether the store that the peer of the link named "peer NAME" had before is @peer. */
+static int same_peer(struct store_db *db, const char *name, const uint8_t peer[16], bool *known,
+		     bool *same)
+{
+	sqlite3_stmt *stmt = db->sql[SQL_META_GET];
+	int result, err = 0;
+
+	*known = *same = false;
+	sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+	result = sqlite3_step(stmt);
+	if (result == SQLITE_ROW) {
+		*known = true;
+		*same = sqlite3_column_bytes(stmt, 0) == 16 &&
+			!memcmp(sqlite3_column_blob(stmt, 0), peer, 16);
+	} else if (result != SQLITE_DONE) {
+		err = store_db_error(db, result);
+	}
+	sqlite3_reset(stmt);
+	return err;
+}
+
+/** All READY keys of @link. */
+static int discard_ready(struct store_db *db, int64_t link, uint64_t *discarded)
+{
+	sqlite3_stmt *count = db->sql[SQL_KEY_COUNT_READY];
+	struct delta delta = {0};
+	int result, err = 0;
+
+	sqlite3_bind_int64(count, 1, link);
+	result = sqlite3_step(count);
+	if (result == SQLITE_ROW) {
+		*discarded = (uint64_t)sqlite3_column_int64(count, 0);
+		delta.simulated = -sqlite3_column_int64(count, 1);
+	} else {
+		err = store_db_error(db, result);
+	}
+	sqlite3_reset(count);
+	if (err || !*discarded)
+		return err;
+	delta.by_state[STORE_READY] = -(int64_t)*discarded;
+	delta.by_state[STORE_DISCARDED] = (int64_t)*discarded;
+	sqlite3_bind_int64(db->sql[SQL_KEY_END_READY], 1, link);
+	err = store_db_finish(db, db->sql[SQL_KEY_END_READY]);
+	return err ? err : delta_write(db, link, &delta);
+}
+
+int store_run_peer(struct store_db *db, struct store_request *request)
+{
+	sqlite3_stmt *put = db->sql[SQL_META_PUT];
+	char name[sizeof("peer ") + QKD_NAME_BYTES];
+	bool known, same;
+	int64_t link;
+	int err;
+
+	request->discarded = 0;
+	snprintf(name, sizeof(name), "peer %s", request->link);
+	err = same_peer(db, name, request->peer, &known, &same);
+	if (err || same)
+		return err;
+	if (known) {
+		err = link_row(db, request->link, false, &link);
+		if (!err)
+			err = discard_ready(db, link, &request->discarded);
+		if (err && err != -ENOENT)
+			return err;
+	}
+	sqlite3_bind_text(put, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(put, 2, request->peer, sizeof(request->peer), SQLITE_STATIC);
+	return store_db_finish(db, put);
 }
 
 int store_run_count(struct store_db *db, struct store_request *request)

@@ -103,6 +103,11 @@ static void answer_counts(struct store_request *request)
 	request->done.counts(request->arg, request->err, request->err ? NULL : &request->counts);
 }
 
+static void answer_peer(struct store_request *request)
+{
+	request->done.peer(request->arg, request->err, request->err ? 0 : request->discarded);
+}
+
 static void answer_channels(struct store_request *request)
 {
 	request->done.channels(request->arg, request->err, request->err ? NULL : request->channels,
@@ -253,6 +258,26 @@ int store_list(struct store *store, const char *link, enum store_key_state state
 	request->writes = true; /* what was changed on disk is discarded */
 	request->answer = answer_keys;
 	request->done.keys = done;
+	request->arg = arg;
+	return store_submit(store, request);
+}
+
+int store_peer(struct store *store, const char *link, const uint8_t peer[16], store_peer_fn done,
+	       void *arg)
+{
+	struct store_request *request;
+	int err;
+
+	if (!link)
+		return -EINVAL;
+	err = request_new(link, NULL, NULL, 0, 0, &request);
+	if (err)
+		return err;
+	memcpy(request->peer, peer, sizeof(request->peer));
+	request->run = store_run_peer;
+	request->writes = true;
+	request->answer = answer_peer;
+	request->done.peer = done;
 	request->arg = arg;
 	return store_submit(store, request);
 }

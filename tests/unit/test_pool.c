@@ -789,6 +789,45 @@ static void test_restart(void **state)
 		take_both();
 }
 
+/** Without its store the peer has none of the keys: they go in one go, at either end. */
+static void store_lost_at(struct node *victim, struct node *other)
+{
+	char path[PATH_BYTES + 16];
+
+	start_both();
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+	take_both();
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+	node_stop(victim);
+	/* The other daemon starts anew too: it knows all the same. */
+	node_stop(other);
+	snprintf(path, sizeof(path), "%s/keys.db", victim->directory);
+	assert_int_equal(unlink(path), 0);
+	start_both();
+	run_until(status_of(other).discarded == 20 && ready(&alice, 20) && ready(&bob, 20));
+	assert_int_equal(status_of(&alice).discarded + status_of(&bob).discarded, 20);
+	assert_string_equal(status_of(&alice).problem, "");
+	/* Each key is at both ends. */
+	assert_int_equal(take(), 0);
+	for (int i = 0; i < 19; i++) {
+		struct taken there, here = taken;
+
+		assert_int_equal(take_id(here.epoch + 1000, &here.key.id, &there), 0);
+		assert_memory_equal(there.key.value, here.key.value, sizeof(here.key.value));
+		assert_int_equal(take(), 0);
+	}
+}
+
+static void test_peer_lost_its_store(void **state)
+{
+	store_lost_at(&bob, &alice);
+}
+
+static void test_initiator_lost_its_store(void **state)
+{
+	store_lost_at(&alice, &bob);
+}
+
 static void test_on_ready(void **state)
 {
 	int calls;
@@ -870,16 +909,27 @@ static int remove_certificates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		pool_test(test_fill_and_take),	    pool_test(test_roles),
-		pool_test(test_both_initiators),    pool_test(test_simulated),
-		pool_test(test_all_or_none),	    pool_test(test_mismatch),
-		pool_test(test_unknown_to_peer),    pool_test(test_peer_device_away),
-		pool_test(test_peer_device_denies), pool_test(test_source_errors),
-		pool_test(test_announced_again),    pool_test(test_restart),
-		pool_test(test_on_ready),	    pool_test(test_end_answers),
-		pool_test(test_create_errors),	    pool_test(test_all_unknown_to_peer),
-		pool_test(test_all_mismatch),	    pool_test(test_refused_until_peer_restarts),
+		pool_test(test_fill_and_take),
+		pool_test(test_roles),
+		pool_test(test_both_initiators),
+		pool_test(test_simulated),
+		pool_test(test_all_or_none),
+		pool_test(test_mismatch),
+		pool_test(test_unknown_to_peer),
+		pool_test(test_peer_device_away),
+		pool_test(test_peer_device_denies),
+		pool_test(test_source_errors),
+		pool_test(test_announced_again),
+		pool_test(test_restart),
+		pool_test(test_on_ready),
+		pool_test(test_end_answers),
+		pool_test(test_create_errors),
+		pool_test(test_all_unknown_to_peer),
+		pool_test(test_all_mismatch),
+		pool_test(test_refused_until_peer_restarts),
 		pool_test(test_damaged_pending),
+		pool_test(test_peer_lost_its_store),
+		pool_test(test_initiator_lost_its_store),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);

@@ -181,6 +181,22 @@ static int list(const char *link, enum store_key_state state, size_t max)
 	return answer(store_list(store, link, state, max, on_keys, NULL));
 }
 
+static uint64_t told_discarded;
+
+static void on_peer(void *arg, int err, uint64_t discarded)
+{
+	got.err = err;
+	told_discarded = discarded;
+	loop_stop(loop, 0);
+}
+
+static int tell_peer(const char *link, const uint8_t peer[16])
+{
+	int err = answer(store_peer(store, link, peer, on_peer, NULL));
+
+	return err ? err : (int)told_discarded;
+}
+
 static void expect_counts(const char *link, unsigned int pending, unsigned int ready,
 			  unsigned int used, unsigned int discarded)
 {
@@ -446,6 +462,43 @@ static void count_ping(void *arg, int err)
 {
 	assert_int_equal(err, 0);
 	++*(int *)arg;
+}
+
+/** A new store of the peer ends what was shared with its old one, once. */
+static void test_peer(void **state)
+{
+	static const uint8_t first[16] = {1}, second[16] = {2};
+	struct km_key keys[8];
+
+	random_keys(keys, 8);
+	keys[4].simulated = true;
+	assert_int_equal(add("link", keys, 2, STORE_PENDING), 0);
+	assert_int_equal(add("link", keys + 2, 4, STORE_READY), 0);
+	assert_int_equal(add("other", keys + 6, 2, STORE_READY), 0);
+	assert_int_equal(take("link", "ch", 0), 0);
+	/* The first that is heard of: nothing is known of any before. */
+	assert_int_equal(tell_peer("link", first), 0);
+	assert_int_equal(tell_peer("link", first), 0);
+	expect_counts("link", 2, 3, 1, 0);
+	close_store();
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(tell_peer("link", first), 0);
+	assert_int_equal(tell_peer("link", second), 3);
+	expect_counts("link", 2, 0, 1, 3);
+	assert_false(got.counts.simulated);
+	assert_int_equal(take("link", "ch", 0), -ENOKEY);
+	assert_int_equal(tell_peer("link", second), 0);
+	/* Other links have peers of their own, and what comes after is shared with the new one. */
+	assert_int_equal(tell_peer("other", second), 0);
+	expect_counts("other", 0, 2, 0, 0);
+	assert_int_equal(set_state("link", &keys[0], STORE_READY), 0);
+	assert_int_equal(tell_peer("link", second), 0);
+	expect_counts("link", 1, 1, 1, 3);
+	assert_int_equal(tell_peer("link", first), 1);
+	assert_int_equal(tell_peer("none", first), 0);
+	assert_int_equal(tell_peer("none", second), 0);
+	assert_int_equal(store_peer(store, "", first, on_peer, NULL), -EINVAL);
+	assert_int_equal(store_peer(store, NULL, first, on_peer, NULL), -EINVAL);
 }
 
 /** A sign of life comes in its turn, and at the latest with the end. */
@@ -1110,6 +1163,7 @@ int main(void)
 		store_test(test_channels),
 		store_test(test_group),
 		store_test(test_ping),
+		store_test(test_peer),
 		store_test(test_close_answers),
 		store_test(test_reopen),
 		store_test(test_on_disk),
