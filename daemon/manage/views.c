@@ -257,6 +257,16 @@ static void look_at_channel(const struct channel_view *view, void *arg)
 			    waits_sentence(view->waits), *error ? ": " : "", error);
 }
 
+/* Netlink where nobody asked for it: keys are in each dump of the kernel's SAs. */
+static void look_at_backend(struct summary *sum, const char *backend)
+{
+	if (backend && sum->node->config->backend == CONFIG_BACKEND_AUTO &&
+	    !strcmp(backend, "netlink"))
+		add_problem(sum, "backend", backend,
+			    "the module is not there: `ip xfrm state` shows keys, and no rollover "
+			    "happens while qkdkeyd is away; load qkd.ko, or say backend: netlink");
+}
+
 static void counted(char *text, size_t size, unsigned int part, unsigned int whole,
 		    const char *word)
 {
@@ -307,6 +317,8 @@ json_t *view_status(struct node *node)
 	uint64_t ready = 0;
 	json_t *status;
 
+	if (node->channels && channels_backend(node->channels))
+		look_at_backend(&sum, backend_name(channels_backend(node->channels)));
 	look_at_km_links(&sum, &km_up);
 	for (unsigned int i = 0; i < node->config->links_count; i++)
 		look_at_qkd_link(&sum, i, &qkd_up, &ready);
