@@ -258,6 +258,11 @@ static bool known_type(uint16_t type)
 	return false;
 }
 
+bool kx_type_ignored(uint16_t type)
+{
+	return type >= KX_IGNORABLE_FIRST && type <= KX_IGNORABLE_LAST && !known_type(type);
+}
+
 int kx_header_decode(const uint8_t octets[KX_HEADER_BYTES], struct kx_header *header)
 {
 	uint32_t length;
@@ -268,7 +273,7 @@ int kx_header_decode(const uint8_t octets[KX_HEADER_BYTES], struct kx_header *he
 	memcpy(&reserved, octets + 6, sizeof(reserved));
 	header->length = be32toh(length);
 	header->type = be16toh(type);
-	if (reserved != 0 || !known_type(header->type))
+	if (reserved != 0 || (!known_type(header->type) && !kx_type_ignored(header->type)))
 		return -EPROTO;
 	if (header->length > KX_PAYLOAD_MAX)
 		return -EMSGSIZE;
@@ -364,8 +369,7 @@ static int get_payload(struct cursor *cursor, struct kx_frame *frame, struct com
 	switch (frame->type) {
 	case KX_HELLO:
 		frame->hello.version = get_u16(cursor);
-		if (get_zero(cursor, 2, "hello", complaint))
-			return -EPROTO;
+		frame->hello.features = get_u16(cursor);
 		get(cursor, frame->hello.node, sizeof(frame->hello.node));
 		get(cursor, frame->hello.store, sizeof(frame->hello.store));
 		return 0;
@@ -468,7 +472,7 @@ static void put_payload(struct cursor *cursor, const struct kx_frame *frame)
 	switch (frame->type) {
 	case KX_HELLO:
 		put_u16(cursor, frame->hello.version);
-		put_u16(cursor, 0);
+		put_u16(cursor, frame->hello.features);
 		put(cursor, frame->hello.node, sizeof(frame->hello.node));
 		put(cursor, frame->hello.store, sizeof(frame->hello.store));
 		break;
