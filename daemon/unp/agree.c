@@ -63,7 +63,7 @@ void agree_hold(struct agree *a)
 	a->refs++;
 }
 
-void agree_put(struct agree *a)
+void agree_release(struct agree *a)
 {
 	if (--a->refs)
 		return;
@@ -116,7 +116,7 @@ void agree_destroy(struct agree *a)
 		secret_free(a->slot[i].secret);
 		a->slot[i].secret = NULL;
 	}
-	agree_put(a);
+	agree_release(a);
 }
 
 uint64_t agree_now(const struct agree *a)
@@ -302,7 +302,7 @@ void agree_tick(struct agree *a)
 		send_state(a);
 	}
 	agree_settle(a);
-	agree_put(a);
+	agree_release(a);
 }
 
 /* -------- the link -------- */
@@ -356,7 +356,7 @@ int agree_frame(struct agree *a, const struct kx_frame *frame)
 		err = -EPROTO;
 	}
 	agree_settle(a);
-	agree_put(a);
+	agree_release(a);
 	return err;
 }
 

@@ -7,22 +7,23 @@
  *   agree_peer.c   the peer's epochs, and what follows from them
  *   agree_offer.c  initiator: offers keys
  *   agree_take.c   responder: takes them
- *   agree_put.c    both: derives an epoch and hands it to the backend
+ *   agree_release.c    both: derives an epoch and hands it to the backend
  */
 #ifndef UNP_AGREE_INTERNAL_H
 #define UNP_AGREE_INTERNAL_H
 
 #include "unp/agree.h"
 
-#define AGREE_STATE_MS	  2000	       /* safety net: the state is sent at least this often */
-#define AGREE_RESYNC_MS	  30000	       /* safety net: our epochs are read anew */
-#define AGREE_OFFER_MS	  60000	       /* an unanswered offer is spent */
-#define AGREE_BACKOFF_MS  100	       /* first pause after a failure, grows */
-#define AGREE_PAUSE_MS	  5000	       /* longest pause after failures */
-#define AGREE_MISMATCH_MS 1000	       /* longest pause after a key that the peer has not got */
-#define AGREE_SIMULATED	  64	       /* epochs of which the mark is remembered */
-#define AGREE_LEAP_MAX	  (1ULL << 28) /* epochs that the peer may be ahead: 8 years at one a second \
-					*/
+#define AGREE_STATE_MS	  2000	/* safety net: the state is sent at least this often */
+#define AGREE_RESYNC_MS	  30000 /* safety net: our epochs are read anew */
+#define AGREE_OFFER_MS	  60000 /* an unanswered offer is spent */
+#define AGREE_BACKOFF_MS  100	/* first pause after a failure, grows */
+#define AGREE_PAUSE_MS	  5000	/* longest pause after failures */
+#define AGREE_MISMATCH_MS 1000	/* longest pause after a key that the peer has not got */
+#define AGREE_SIMULATED	  64	/* epochs of which the mark is remembered */
+#define AGREE_LEAP_MAX                                                                             \
+	(1ULL << 28) /* epochs that the peer may be ahead: 8 years at one a second                 \
+		      */
 
 /** An epoch of this end. @retiring: RETIRE was sent. */
 struct agree_epoch {
@@ -159,8 +160,10 @@ struct agree {
 };
 
 /* agree.c */
+/** References: one is the owner's, each answer that is to come has one. */
 void agree_hold(struct agree *a);
-void agree_put(struct agree *a);
+/** Drops one; with the last it is freed. */
+void agree_release(struct agree *a);
 uint64_t agree_now(const struct agree *a);
 /** Keeps a sentence for listings and logs it. */
 __attribute__((format(printf, 2, 3))) void agree_error(struct agree *a, const char *format, ...);
@@ -217,10 +220,10 @@ void agree_take_waiting(struct agree *a);
 void agree_waiting_drop(struct agree *a, uint64_t epoch);
 void agree_reply(struct agree *a, uint64_t epoch, enum kx_status status);
 
-/* agree_put.c */
+/* agree_release.c */
 /** Takes the session secret of @slot; @slot->secret was allocated by agree_keep(). */
 int agree_keep(struct agree_slot *slot, const struct km_key *key);
-/** Derives and submits. Return: 0: agree_put_done() follows; or negative. */
+/** Derives and submits. Return: 0: the backend answers, the slot stays PUTTING; or negative. */
 int agree_put_epoch(struct agree_slot *slot);
 
 #endif

@@ -150,7 +150,7 @@ static void taken(void *arg, int err, uint64_t epoch, const struct km_key *key)
 settle:
 	agree_settle(a);
 out:
-	agree_put(a);
+	agree_release(a);
 }
 
 void agree_offer(struct agree *a)
@@ -171,7 +171,7 @@ void agree_offer(struct agree *a)
 		a->taking = false;
 		agree_slot_free(slot);
 		pause_offers(a);
-		agree_put(a);
+		agree_release(a);
 	}
 }
 

@@ -76,7 +76,7 @@ void agree_own_list(struct agree *a)
 		/* The backend is lost, or memory is short: the clock comes back to it. */
 		a->listing = false;
 		a->resync_at = agree_now(a) + AGREE_STATE_MS;
-		agree_put(a);
+		agree_release(a);
 	}
 }
 
@@ -136,7 +136,7 @@ static void listed(void *arg, int err, const void *records, size_t count)
 	}
 	agree_settle(a);
 out:
-	agree_put(a);
+	agree_release(a);
 }
 
 void agree_resync(struct agree *a)

@@ -56,7 +56,7 @@ bool agree_peer_number(const struct agree *a, uint64_t epoch)
 
 static void ignore_done(void *arg, int err, const void *record)
 {
-	agree_put(arg);
+	agree_release(arg);
 }
 
 static void retire_done(void *arg, int err, const void *record)
@@ -67,14 +67,14 @@ static void retire_done(void *arg, int err, const void *record)
 	/* In use after all, or the backend is in trouble: look again. */
 	if (!a->dead && (err || (retire->status && retire->status != -ENOENT)))
 		agree_own_list(a);
-	agree_put(a);
+	agree_release(a);
 }
 
 static void submit(struct agree *a, uint32_t cmd, const void *record, backend_done_fn done)
 {
 	agree_hold(a);
 	if (a->ops->submit(a->arg, cmd, record, done, a))
-		agree_put(a);
+		agree_release(a);
 }
 
 /*
@@ -179,7 +179,7 @@ static void watermark_done(void *arg, int err, const void *record)
 
 	if (!a->dead && (err || ((const struct qkd_watermark *)record)->status))
 		a->watermark.valid = false; /* the next state brings it again */
-	agree_put(a);
+	agree_release(a);
 }
 
 static void send_watermark(struct agree *a)
@@ -194,7 +194,7 @@ static void send_watermark(struct agree *a)
 	agree_hold(a);
 	if (a->ops->submit(a->arg, QKD_CMD_WATERMARK, &w, watermark_done, a)) {
 		a->watermark.valid = false;
-		agree_put(a);
+		agree_release(a);
 	}
 }
 

@@ -115,7 +115,7 @@ static void taken(void *arg, int err, uint64_t epoch, const struct km_key *key)
 settle:
 	agree_settle(a);
 out:
-	agree_put(a);
+	agree_release(a);
 }
 
 static void take(struct agree_slot *slot)
@@ -127,7 +127,7 @@ static void take(struct agree_slot *slot)
 	agree_hold(a);
 	err = a->ops->take_id(a->arg, slot->epoch, &slot->key_id, taken, slot);
 	if (err) {
-		agree_put(a);
+		agree_release(a);
 		refuse(slot, KX_FAILED);
 	}
 }
