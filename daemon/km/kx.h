@@ -8,7 +8,7 @@
 #ifndef KM_KX_H
 #define KM_KX_H
 
-#include "config.h"
+#include "config/config.h"
 #include "km/kx_frame.h"
 #include "loop/loop.h"
 

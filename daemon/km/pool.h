@@ -10,7 +10,7 @@
 #ifndef KM_POOL_H
 #define KM_POOL_H
 
-#include "config.h"
+#include "config/config.h"
 #include "km/key.h"
 #include "km/kx.h"
 #include "km/store.h"
