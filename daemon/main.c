@@ -3,7 +3,7 @@
  * qkdkeyd: the options, what runs when, and the end. Everything that the node
  * consists of is made here and nowhere else.
  */
-#include "config.h"
+#include "config/config.h"
 #include "km/secret.h"
 #include "log.h"
 #include "manage/setup.h"

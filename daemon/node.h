@@ -6,7 +6,7 @@
 #ifndef NODE_H
 #define NODE_H
 
-#include "config.h"
+#include "config/config.h"
 #include "km/kx.h"
 #include "km/pool.h"
 #include "km/store.h"

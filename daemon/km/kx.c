@@ -120,7 +120,7 @@ static bool opened_by_lower(const struct kx_peer *peer, const struct kx_conn *co
 	return conn->ours == we_are_lower;
 }
 
-void kx_peer_greeted(struct kx_peer *peer, struct kx_conn *conn)
+void kx_peer_greeted(struct kx_peer *peer, struct kx_conn *conn, const struct kx_hello *hello)
 {
 	struct kx_conn *old = peer->link;
 
@@ -146,6 +146,7 @@ void kx_peer_greeted(struct kx_peer *peer, struct kx_conn *conn)
 	conn->peer = peer;
 	conn->state = KX_CONN_UP;
 	peer->link = conn;
+	memcpy(peer->store, hello->store, sizeof(peer->store));
 	if (old)
 		kx_conn_refuse(old, KX_ERROR_DUPLICATE, "the other connection stays");
 	peer->ups++;
@@ -335,6 +336,11 @@ void kx_peer_status(const struct kx_peer *peer, struct kx_peer_status *status)
 		.round_trip_us = peer->round_trip_us,
 		.last_error = peer->last_error,
 	};
+}
+
+const uint8_t *kx_peer_store(const struct kx_peer *peer)
+{
+	return peer->store;
 }
 
 int kx_send(struct kx_peer *peer, const struct kx_frame *frame)

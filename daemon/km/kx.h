@@ -8,7 +8,7 @@
 #ifndef KM_KX_H
 #define KM_KX_H
 
-#include "config.h"
+#include "config/config.h"
 #include "km/kx_frame.h"
 #include "loop/loop.h"
 
@@ -61,6 +61,9 @@ struct kx_peer *kx_find(struct kx *kx, const char *name);
 const char *kx_peer_name(const struct kx_peer *peer);
 bool kx_peer_up(const struct kx_peer *peer);
 void kx_peer_status(const struct kx_peer *peer, struct kx_peer_status *status);
+
+/** The UUID of the peer's key store, 16 octets; of the last link. Zero: never heard. */
+const uint8_t *kx_peer_store(const struct kx_peer *peer);
 
 /** -ENOTCONN: the link is down; -ENOBUFS: the peer does not read. */
 int kx_send(struct kx_peer *peer, const struct kx_frame *frame);

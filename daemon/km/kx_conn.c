@@ -170,6 +170,7 @@ int kx_conn_greet(struct kx_conn *conn)
 	memset(&frame.hello, 0, sizeof(frame.hello));
 	frame.type = KX_HELLO;
 	frame.hello.version = KX_VERSION;
+	frame.hello.features = KX_FEATURES;
 	memcpy(frame.hello.node, conn->kx->node, sizeof(frame.hello.node));
 	memcpy(frame.hello.store, conn->kx->store, sizeof(frame.hello.store));
 	return kx_conn_send(conn, &frame);
@@ -215,7 +216,7 @@ static void take_hello(struct kx_conn *conn, const struct kx_hello *hello)
 	else if (set_timer(conn, conn->kx->ping_ms))
 		kx_conn_close(conn, "out of memory");
 	else
-		kx_peer_greeted(peer, conn);
+		kx_peer_greeted(peer, conn, hello);
 }
 
 /* -------- frames -------- */
@@ -282,8 +283,18 @@ static int take_octets(struct kx_conn *conn, const uint8_t *octets, size_t len)
 			       header.type, header.length);
 		return -EPROTO;
 	}
+	if (kx_type_ignored(header.type) && conn->state == KX_CONN_GREETING) {
+		kx_conn_refuse(conn, KX_ERROR_FRAME, "frame of type %u before the hello",
+			       header.type);
+		return -EPROTO;
+	}
 	if (len - KX_HEADER_BYTES < header.length)
 		return 0;
+	if (kx_type_ignored(header.type)) {
+		log_debug("KM link with %s: a frame of type %u, unknown here, is ignored",
+			  who(conn), header.type);
+		return (int)(KX_HEADER_BYTES + header.length);
+	}
 	if (kx_frame_decode(&header, octets + KX_HEADER_BYTES, &conn->kx->frame, error,
 			    sizeof(error))) {
 		kx_conn_refuse(conn, KX_ERROR_FRAME, "%s", error);

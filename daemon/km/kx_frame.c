@@ -187,6 +187,8 @@ static int check_state(const struct kx_channel_state *state, struct complaint *c
 
 	if (err)
 		return err;
+	if (state->role != KX_INITIATOR && state->role != KX_RESPONDER)
+		return refuse(complaint, "state.role is %u, 1 or 2 expected", state->role);
 	if (state->count > KX_EPOCHS_MAX)
 		return refuse(complaint, "state.count is %u, at most %d expected", state->count,
 			      KX_EPOCHS_MAX);
@@ -256,6 +258,11 @@ static bool known_type(uint16_t type)
 	return false;
 }
 
+bool kx_type_ignored(uint16_t type)
+{
+	return type >= KX_IGNORABLE_FIRST && type <= KX_IGNORABLE_LAST && !known_type(type);
+}
+
 int kx_header_decode(const uint8_t octets[KX_HEADER_BYTES], struct kx_header *header)
 {
 	uint32_t length;
@@ -266,7 +273,7 @@ int kx_header_decode(const uint8_t octets[KX_HEADER_BYTES], struct kx_header *he
 	memcpy(&reserved, octets + 6, sizeof(reserved));
 	header->length = be32toh(length);
 	header->type = be16toh(type);
-	if (reserved != 0 || !known_type(header->type))
+	if (reserved != 0 || (!known_type(header->type) && !kx_type_ignored(header->type)))
 		return -EPROTO;
 	if (header->length > KX_PAYLOAD_MAX)
 		return -EMSGSIZE;
@@ -345,7 +352,8 @@ static int get_state(struct cursor *cursor, struct kx_channel_state *state,
 	state->settled = get_u64(cursor);
 	state->out = get_u64(cursor);
 	state->count = get_u16(cursor);
-	err = get_zero(cursor, 2, "state", complaint);
+	state->role = get_u8(cursor);
+	err = get_zero(cursor, 1, "state", complaint);
 	if (err)
 		return err;
 	if (state->count > KX_EPOCHS_MAX)
@@ -361,8 +369,7 @@ static int get_payload(struct cursor *cursor, struct kx_frame *frame, struct com
 	switch (frame->type) {
 	case KX_HELLO:
 		frame->hello.version = get_u16(cursor);
-		if (get_zero(cursor, 2, "hello", complaint))
-			return -EPROTO;
+		frame->hello.features = get_u16(cursor);
 		get(cursor, frame->hello.node, sizeof(frame->hello.node));
 		get(cursor, frame->hello.store, sizeof(frame->hello.store));
 		return 0;
@@ -451,7 +458,8 @@ static void put_state(struct cursor *cursor, const struct kx_channel_state *stat
 	put_u64(cursor, state->settled);
 	put_u64(cursor, state->out);
 	put_u16(cursor, state->count);
-	put_u16(cursor, 0);
+	put_u8(cursor, state->role);
+	put_u8(cursor, 0);
 	for (unsigned int i = 0; i < state->count; i++)
 		put_u64(cursor, state->epoch[i]);
 }
@@ -464,7 +472,7 @@ static void put_payload(struct cursor *cursor, const struct kx_frame *frame)
 	switch (frame->type) {
 	case KX_HELLO:
 		put_u16(cursor, frame->hello.version);
-		put_u16(cursor, 0);
+		put_u16(cursor, frame->hello.features);
 		put(cursor, frame->hello.node, sizeof(frame->hello.node));
 		put(cursor, frame->hello.store, sizeof(frame->hello.store));
 		break;

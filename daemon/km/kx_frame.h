@@ -49,6 +49,12 @@ enum kx_status {
 };
 #define KX_STATUS_LAST KX_RETRY
 
+/** kx_channel_state.role: what the sender is in the channel. */
+enum kx_role {
+	KX_INITIATOR = 1,
+	KX_RESPONDER = 2,
+};
+
 /** kx_error.code: why the sender closes. */
 enum kx_error_code {
 	KX_ERROR_FRAME = 1,	/* malformed, or not allowed now */
@@ -59,14 +65,31 @@ enum kx_error_code {
 	KX_ERROR_INTERNAL = 6,	/* the sender cannot go on */
 };
 
+/**
+ * Types that a receiver which does not know them passes over, so that what is
+ * added here goes to peers of any version. Of the others an unknown one is an
+ * error: they are sent only to a peer whose features say that it knows them.
+ */
+#define KX_IGNORABLE_FIRST 0x80
+#define KX_IGNORABLE_LAST  0xff
+
+/** hello.features: bits that this version knows, and sends. None so far. */
+#define KX_FEATURES 0
+
 struct kx_header {
 	uint32_t length;
 	uint16_t type;
 };
 
-/** @node: our name; @store: random UUID of our key store, for diagnosis */
+/**
+ * struct kx_hello
+ * @features: what the sender understands beyond version 1; unknown bits mean nothing
+ * @node: our name
+ * @store: random UUID of our key store
+ */
 struct kx_hello {
 	uint16_t version;
+	uint16_t features;
 	char node[KX_NAME_BYTES];
 	uint8_t store[16];
 };
@@ -121,6 +144,7 @@ struct kx_epoch_answer {
  * @digest: see struct kx_epoch_offer
  * @settled: every epoch below it either is in @epoch or will never stand here
  * @out: epoch that the sender encrypts with, or QKD_EPOCH_NONE
+ * @role: enum kx_role of the sender
  * @count: inbound SAs that stand at the sender
  * @epoch: which, ascending
  */
@@ -129,6 +153,7 @@ struct kx_channel_state {
 	uint8_t digest[16];
 	uint64_t settled;
 	uint64_t out;
+	uint8_t role;
 	uint16_t count;
 	uint64_t epoch[KX_EPOCHS_MAX];
 };
@@ -153,7 +178,13 @@ struct kx_frame {
 	};
 };
 
-/** Reads a header. -EPROTO: reserved field not zero, unknown type; -EMSGSIZE: too long. */
+/** Whether a frame of @type is passed over: unknown here, and meant to be ignored then. */
+bool kx_type_ignored(uint16_t type);
+
+/**
+ * Reads a header. -EPROTO: reserved field not zero, or a type that is neither
+ * known nor kx_type_ignored(); -EMSGSIZE: too long.
+ */
 int kx_header_decode(const uint8_t octets[KX_HEADER_BYTES], struct kx_header *header);
 
 /**

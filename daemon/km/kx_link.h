@@ -61,6 +61,7 @@ struct kx_peer {
 	uint64_t since_ms;
 	uint32_t ups;
 	uint32_t round_trip_us;
+	uint8_t store[16]; /* of the hello that made the link */
 	char last_error[KX_REASON_BYTES];
 };
 
@@ -110,7 +111,7 @@ void kx_conn_close(struct kx_conn *conn, const char *reason);
 /* -------- kx.c -------- */
 
 /** @conn has greeted as @peer: it becomes the link, or is refused as a duplicate. */
-void kx_peer_greeted(struct kx_peer *peer, struct kx_conn *conn);
+void kx_peer_greeted(struct kx_peer *peer, struct kx_conn *conn, const struct kx_hello *hello);
 
 /** @conn, of this peer, will not be, or is no longer, the link. */
 void kx_peer_lost(struct kx_peer *peer, struct kx_conn *conn, const char *reason);

@@ -173,11 +173,51 @@ static void refresh(void *arg)
 
 /* -------- the KM link -------- */
 
+static void on_peer_noted(void *arg, int err, uint64_t discarded)
+{
+	struct pool_job *job = arg;
+	struct pool *pool = job->pool;
+
+	pool_job_free(job);
+	if (!pool)
+		return;
+	if (err)
+		log_err("link %s: the store of %s could not be noted: %s", pool->link,
+			kx_peer_name(pool->peer), strerror(-err));
+	if (!discarded)
+		return;
+	log_warn("link %s: %s has a new key store: the %llu keys that were shared with its old one "
+		 "are discarded",
+		 pool->link, kx_peer_name(pool->peer), (unsigned long long)discarded);
+	pool_recount(pool);
+}
+
+/*
+ * A peer that has lost its store has lost the keys in it, and its device does
+ * not give them again: they go at once, and not one by one as they are offered.
+ * This stands before any take of the new session in the store's queue.
+ */
+static void note_peer_store(struct pool *pool)
+{
+	struct pool_job *job = pool_job_new(pool, sizeof(*job));
+
+	if (job &&
+	    store_peer(pool->store, pool->link, kx_peer_store(pool->peer), on_peer_noted, job) == 0)
+		return;
+	if (job)
+		pool_job_free(job);
+	log_err("link %s: the store of %s could not be noted", pool->link,
+		kx_peer_name(pool->peer));
+}
+
 static void on_up(struct kx_peer *peer, void *arg)
 {
 	struct pool *pool = arg;
 
-	if (peer == pool->peer && pool->role == CONFIG_INITIATOR)
+	if (peer != pool->peer)
+		return;
+	note_peer_store(pool);
+	if (pool->role == CONFIG_INITIATOR)
 		pool_fill_link_up(pool);
 }
 
@@ -359,6 +399,7 @@ void pool_status(const struct pool *pool, struct pool_status *status)
 		.used = pool->counts.used,
 		.discarded = pool->counts.discarded,
 		.simulated = pool->counts.simulated || source_status(pool->source)->simulated,
+		.problem = pool->refused,
 	};
 }
 

@@ -10,7 +10,7 @@
 #ifndef KM_POOL_H
 #define KM_POOL_H
 
-#include "config.h"
+#include "config/config.h"
 #include "km/key.h"
 #include "km/kx.h"
 #include "km/store.h"
@@ -19,11 +19,12 @@
 struct pool;
 
 struct pool_status {
-	uint64_t ready;	    /* both ends hold them */
-	uint64_t pending;   /* announced, not confirmed yet */
-	uint64_t used;	    /* since this store was made */
-	uint64_t discarded; /* mismatched, unknown to the peer, too old */
-	bool simulated;	    /* the source's keys are simulated */
+	uint64_t ready;	     /* both ends hold them */
+	uint64_t pending;    /* announced, not confirmed yet */
+	uint64_t used;	     /* since this store was made */
+	uint64_t discarded;  /* mismatched, unknown to the peer, too old */
+	bool simulated;	     /* the source's keys are simulated */
+	const char *problem; /* the peer refuses all our keys: why; "" if not; the pool's own */
 };
 
 /**

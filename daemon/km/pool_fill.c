@@ -12,6 +12,7 @@
 #include "km/secret.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,9 @@ static void on_pending(void *arg, int err, const struct km_key *keys, size_t cou
 		return;
 	pool->listing = false;
 	pool->unconfirmed = 0;
+	/* Fewer than were counted: some were damaged, and are discarded now. */
+	if (!err && count < pool->counts.pending && count < POOL_LIST_MAX)
+		pool_recount(pool);
 	if (err)
 		announce_in(pool, POOL_ANNOUNCE_MAX_MS);
 	else if (count && kx_peer_up(pool->peer))
@@ -119,9 +123,11 @@ struct fill {
 static void fill_later(struct pool *pool)
 {
 	unsigned int failures = pool->source_failures + pool->store_failures;
+	uint64_t pause = km_backoff_ms(failures, POOL_SOURCE_MIN_MS, POOL_SOURCE_MAX_MS);
 
-	if (loop_timer_set(pool->loop, &pool->fill_again,
-			   km_backoff_ms(failures, POOL_SOURCE_MIN_MS, POOL_SOURCE_MAX_MS)))
+	if (pool->refusals)
+		pause = km_backoff_ms(pool->refusals, POOL_REFUSED_MIN_MS, POOL_REFUSED_MAX_MS);
+	if (loop_timer_set(pool->loop, &pool->fill_again, pause))
 		log_err("link %s: out of memory: no keys are asked for until the next change",
 			pool->link);
 }
@@ -217,8 +223,8 @@ static void get_keys(struct pool *pool, uint64_t missing)
 	struct fill *fill = pool_job_new(pool, sizeof(*fill));
 	size_t count = missing < pool->ask ? (size_t)missing : pool->ask;
 
-	if (pool->store_failures)
-		count = 1; /* a probe: what the store does not take is lost */
+	if (pool->store_failures || pool->refusals)
+		count = 1; /* a probe: what store or peer does not take is lost */
 	if (count > KX_KEYS_MAX)
 		count = KX_KEYS_MAX;
 	if (fill)
@@ -242,6 +248,9 @@ void pool_fill(struct pool *pool)
 	if (pool->counts.pending && !pool->unconfirmed && !pool->listing && !pool->filling &&
 	    !loop_timer_pending(&pool->announce_again))
 		announce_in(pool, POOL_ANNOUNCE_MIN_MS);
+	/* The verdict on one probe is awaited before the next. */
+	if (pool->refusals && pool->counts.pending)
+		return;
 	if (have < pool->target && !pool->filling && !loop_timer_pending(&pool->fill_again))
 		get_keys(pool, pool->target - have);
 }
@@ -322,20 +331,25 @@ static void sort(const struct kx_keys_confirm *confirm, struct verdict *verdict)
 	}
 }
 
+/*
+ * Some keys of many were refused. One message in a while: that all are refused is
+ * told by note_refusal().
+ */
 static void log_verdict(struct pool *pool, const struct verdict *verdict)
 {
 	static struct log_limit limit = {.burst = 5, .interval_ms = 10000};
+	bool some = verdict->ready_count > 0;
 
-	if (verdict->mismatch)
+	if (some && verdict->mismatch)
 		log_limited(LOG_LEVEL_ERR, &limit,
 			    "link %s: %zu keys have other bytes at %s than here: are the devices a "
 			    "pair, is one of them tampered with? The keys are discarded",
 			    pool->link, verdict->mismatch, kx_peer_name(pool->peer));
-	if (verdict->unknown)
+	if (some && verdict->unknown)
 		log_limited(LOG_LEVEL_WARNING, &limit,
 			    "link %s: the device of %s does not know %zu keys; they are discarded",
 			    pool->link, kx_peer_name(pool->peer), verdict->unknown);
-	if (verdict->stale)
+	if (some && verdict->stale)
 		log_limited(LOG_LEVEL_WARNING, &limit,
 			    "link %s: %s had ended %zu keys before; they are discarded", pool->link,
 			    kx_peer_name(pool->peer), verdict->stale);
@@ -346,6 +360,50 @@ static void log_verdict(struct pool *pool, const struct verdict *verdict)
 	if (verdict->again && !pool->announce_failures)
 		log_info("link %s: %s cannot ask its device now; keys are announced again later",
 			 pool->link, kx_peer_name(pool->peer));
+}
+
+static const char *refusal_reason(const struct verdict *verdict)
+{
+	if (verdict->mismatch)
+		return "it has other bytes under the same key IDs";
+	if (verdict->unknown)
+		return "its device does not know them";
+	return "it has ended keys of these IDs before";
+}
+
+/*
+ * The peer refused all keys of a confirmation. Keys that cannot be used are not
+ * to be drawn from the devices, nor to fill the store with tombstones: so one
+ * at a time, with growing pauses, until one is accepted. Several confirmations
+ * of keys that were announced before count as one.
+ */
+static void note_refusal(struct pool *pool, const struct verdict *verdict)
+{
+	char text[sizeof(pool->refused)];
+
+	if (!pool->refusals || !loop_timer_pending(&pool->fill_again)) {
+		pool->refusals++;
+		fill_later(pool);
+	}
+	snprintf(text, sizeof(text),
+		 "%s refuses all our keys: %s; check that peer_sae names the other end's SAE, at "
+		 "both ends, and that the two devices are a pair",
+		 kx_peer_name(pool->peer), refusal_reason(verdict));
+	if (strcmp(text, pool->refused) == 0)
+		return;
+	memcpy(pool->refused, text, sizeof(text));
+	log_err("link %s: %s. The keys are discarded; single ones are tried from now on",
+		pool->link, pool->refused);
+}
+
+static void note_accepted(struct pool *pool)
+{
+	if (!pool->refusals)
+		return;
+	pool->refusals = 0;
+	pool->refused[0] = '\0';
+	loop_timer_cancel(pool->loop, &pool->fill_again);
+	log_info("link %s: %s accepts our keys again", pool->link, kx_peer_name(pool->peer));
 }
 
 int pool_fill_confirmed(struct pool *pool, const struct kx_keys_confirm *confirm)
@@ -360,6 +418,10 @@ int pool_fill_confirmed(struct pool *pool, const struct kx_keys_confirm *confirm
 	pool->unanswered = false;
 	pool->unconfirmed -=
 		confirm->count < pool->unconfirmed ? confirm->count : pool->unconfirmed;
+	if (verdict.ready_count)
+		note_accepted(pool);
+	else if (verdict.discarded_count)
+		note_refusal(pool, &verdict);
 	set_state(pool, verdict.ready, verdict.ready_count, STORE_READY);
 	set_state(pool, verdict.discarded, verdict.discarded_count, STORE_DISCARDED);
 	if (verdict.again || verdict.role) {
@@ -382,6 +444,11 @@ void pool_fill_link_up(struct pool *pool)
 	pool->heard = false;
 	pool->unanswered = false;
 	loop_timer_cancel(pool->loop, &pool->announce_again);
+	/* The peer may have been put right since: one probe at once. */
+	if (pool->refusals) {
+		pool->refusals = 1;
+		loop_timer_cancel(pool->loop, &pool->fill_again);
+	}
 	announce_pending(pool);
 	pool_fill(pool);
 }

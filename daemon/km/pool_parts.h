@@ -14,6 +14,8 @@
 #define POOL_SOURCE_MAX_MS   5000
 #define POOL_ANNOUNCE_MIN_MS 250
 #define POOL_ANNOUNCE_MAX_MS 10000
+#define POOL_REFUSED_MIN_MS  250 /* the peer refuses all keys: between one probe and the next */
+#define POOL_REFUSED_MAX_MS  300000
 #define POOL_ANSWER_MS	     15000 /* for the peer to confirm */
 #define POOL_LIST_MAX	     1024  /* PENDING keys announced at once */
 #define POOL_ANSWERS_MAX     64	   /* announcements that wait here */
@@ -78,8 +80,11 @@ struct pool {
 	size_t unconfirmed; /* keys announced on this link session */
 	unsigned int announce_failures;
 	unsigned int store_failures;
-	bool heard;	 /* a confirmation came since announce_again was set */
-	bool unanswered; /* none came, and it was logged */
+	bool heard;	       /* a confirmation came since announce_again was set */
+	bool unanswered;       /* none came, and it was logged */
+	unsigned int refusals; /* probes in a row that the peer refused: its device, or ours, is
+				  not the right one. One key at a time is asked for then */
+	char refused[200];     /* why, as it was logged; "" while keys are accepted */
 	struct loop_timer announce_again;
 
 	/* responder */

@@ -4,11 +4,10 @@
 
 #include "km/hkdf.h"
 #include "km/secret.h"
+#include "km/sync.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -157,23 +156,6 @@ const uint8_t *seal_fingerprint_secret(const struct seal *seal)
 	return seal->fingerprint;
 }
 
-/** A file's name is durable once its directory is. */
-static int sync_directory_of(const char *file)
-{
-	char path[PATH_MAX];
-	int fd, err = 0;
-
-	if (snprintf(path, sizeof(path), "%s", file) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 int seal_make_master_key(const char *file)
 {
 	uint8_t *master = secret_alloc(SEAL_MASTER_BYTES);
@@ -199,7 +181,7 @@ int seal_make_master_key(const char *file)
 		err = -errno;
 	close(fd);
 	if (!err)
-		err = sync_directory_of(file);
+		err = km_sync_parent(file);
 	if (err)
 		unlink(file);
 	secret_free(master);

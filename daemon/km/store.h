@@ -58,6 +58,21 @@ int store_fingerprint(const struct store *store, const struct km_key *key,
 typedef void (*store_done_fn)(void *arg, int err);
 typedef void (*store_key_fn)(void *arg, int err, uint64_t epoch, const struct km_key *key);
 
+/**
+ * store_peer - the store that the peer of @link has now
+ *
+ * Its UUID is kept. READY keys are known to the store that it had when they
+ * were confirmed: if that was another, all of them are discarded, since no
+ * key of a lost store comes back.
+ * Answers: @discarded, how many.
+ */
+typedef void (*store_peer_fn)(void *arg, int err, uint64_t discarded);
+int store_peer(struct store *store, const char *link, const uint8_t peer[16], store_peer_fn done,
+	       void *arg);
+
+/** Does nothing, in turn with the other requests: whether the store still answers. */
+int store_ping(struct store *store, store_done_fn done, void *arg);
+
 /** Adds keys; one that exists already is left as it is. All or none. */
 int store_add(struct store *store, const char *link, const struct km_key *keys, size_t count,
 	      enum store_key_state state, store_done_fn done, void *arg);
@@ -103,7 +118,10 @@ int store_take(struct store *store, const char *link, const char *channel, uint6
 int store_take_id(struct store *store, const char *link, const char *channel, uint64_t epoch,
 		  const struct km_key_id *id, store_key_fn done, void *arg);
 
-/** Keys of @link in @state, oldest first, at most @max; values only of unused keys. */
+/**
+ * Keys of @link in @state, oldest first, at most @max; values only of unused keys.
+ * One whose value was changed on disk is discarded, as in every request that meets it.
+ */
 typedef void (*store_keys_fn)(void *arg, int err, const struct km_key *keys, size_t count);
 int store_list(struct store *store, const char *link, enum store_key_state state, size_t max,
 	       store_keys_fn done, void *arg);

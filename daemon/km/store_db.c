@@ -3,10 +3,11 @@
  * The store's database: opening, making, checking.
  *
  * Order at open: lock the directory, read the master key, open the file, check
- * the schema's version, check the master key against the sealed probe. Nothing
- * is written to a database that fails a check.
+ * the schema's version, check the master key against the sealed probe, bring an
+ * older schema up to date. Nothing is written to a database that fails a check.
  */
 #include "km/store_db.h"
+#include "km/sync.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,67 +20,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION	 1
-#define APPLICATION_ID	 0x514b446b /* "QKDk" */
-#define QUICK_CHECK_MAX	 (256LL * 1024 * 1024)
-#define BUSY_TIMEOUT_MS	 5000
-#define PROBE_BYTES	 32
-#define TEXT_OF(x)	 #x
-#define TEXT_OF_VALUE(x) TEXT_OF(x)
+#define QUICK_CHECK_MAX (256LL * 1024 * 1024)
+#define BUSY_TIMEOUT_MS 5000
+#define PROBE_BYTES	32
 
 static const char PROBE_CONTEXT[] = "qkdkeyd store probe";
-
-/*
- * keys: one row per key ID, for ever. state is enum store_key_state; sealed is
- * there as long as the key is unused; channel and epoch once it is used.
- * links: counts per state, kept with each change, since counting tombstones
- * would grow with the store's age.
- * The triggers hold what the code promises, whatever the code does.
- */
-static const char SCHEMA[] = "PRAGMA application_id = " TEXT_OF_VALUE(
-	APPLICATION_ID) ";"
-			"CREATE TABLE meta ("
-			" name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;"
-			"CREATE TABLE links ("
-			" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
-			" pending INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0),"
-			" ready INTEGER NOT NULL DEFAULT 0 CHECK (ready >= 0),"
-			" used INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0),"
-			" discarded INTEGER NOT NULL DEFAULT 0 CHECK (discarded >= 0),"
-			" simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated >= 0));"
-			"CREATE TABLE channels ("
-			" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
-			" next_epoch INTEGER NOT NULL DEFAULT 0 CHECK (next_epoch >= 0), spec "
-			"TEXT);"
-			"CREATE TABLE keys ("
-			" seq INTEGER PRIMARY KEY AUTOINCREMENT,"
-			" key_id BLOB NOT NULL UNIQUE CHECK (length(key_id) = 16),"
-			" link INTEGER NOT NULL REFERENCES links(id),"
-			" state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 4),"
-			" simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),"
-			" sealed BLOB, channel INTEGER REFERENCES channels(id), epoch INTEGER,"
-			" added INTEGER NOT NULL, changed INTEGER NOT NULL,"
-			" CHECK ((sealed IS NOT NULL) = (state <= 2)),"
-			" CHECK ((channel IS NOT NULL) = (state = 3)),"
-			" CHECK ((epoch IS NOT NULL) = (state = 3)));"
-			"CREATE INDEX keys_unused ON keys(link, state, seq) WHERE sealed IS NOT "
-			"NULL;"
-			"CREATE UNIQUE INDEX keys_epoch ON keys(channel, epoch) WHERE epoch IS NOT "
-			"NULL;"
-			"CREATE TRIGGER keys_final BEFORE UPDATE ON keys WHEN OLD.state >= 3 BEGIN"
-			" SELECT RAISE(ABORT, 'a used or discarded key stays as it is'); END;"
-			"CREATE TRIGGER keys_stay BEFORE DELETE ON keys BEGIN"
-			" SELECT RAISE(ABORT, 'a key ID is never forgotten'); END;"
-			"CREATE TRIGGER channels_forward BEFORE UPDATE OF next_epoch ON channels"
-			" WHEN NEW.next_epoch < OLD.next_epoch BEGIN"
-			" SELECT RAISE(ABORT, 'epochs never come back'); END;"
-			"CREATE TRIGGER channels_stay BEFORE DELETE ON channels BEGIN"
-			" SELECT RAISE(ABORT, 'epochs never come back'); END;"
-			"CREATE VIEW used AS SELECT channels.name AS channel, keys.epoch AS epoch,"
-			" lower(hex(keys.key_id)) AS key_id, links.name AS link, keys.changed AS "
-			"changed"
-			" FROM keys JOIN channels ON channels.id = keys.channel"
-			" JOIN links ON links.id = keys.link;";
 
 static const char *const SQL[SQL_COUNT] = {
 	[SQL_LINK_FIND] = "SELECT id FROM links WHERE name = ?1",
@@ -92,8 +37,8 @@ static const char *const SQL[SQL_COUNT] = {
 	[SQL_LINK_COUNTS] =
 		"SELECT pending, ready, used, discarded, simulated FROM links WHERE name = ?1",
 	[SQL_KEY_ADD] = "INSERT INTO keys(key_id, link, state, simulated, sealed, added, changed)"
-			" VALUES (?1, ?2, ?3, ?4, ?5, unixepoch(), unixepoch())"
-			" ON CONFLICT(key_id) DO NOTHING",
+			" SELECT ?1, ?2, ?3, ?4, ?5, unixepoch(), unixepoch()"
+			" WHERE NOT EXISTS (SELECT 1 FROM keys WHERE key_id = ?1)",
 	[SQL_KEY_FIND] = "SELECT seq, key_id, link, state, simulated, sealed FROM keys"
 			 " WHERE key_id = ?1",
 	[SQL_KEY_OLDEST] = "SELECT seq, key_id, link, state, simulated, sealed FROM keys"
@@ -107,6 +52,13 @@ static const char *const SQL[SQL_COUNT] = {
 				" ORDER BY seq LIMIT ?3",
 	[SQL_KEY_LIST_ENDED] = "SELECT seq, key_id, link, state, simulated, sealed FROM keys"
 			       " WHERE link = ?1 AND state = ?2 ORDER BY seq LIMIT ?3",
+	[SQL_KEY_COUNT_READY] = "SELECT count(*), total(simulated) FROM keys"
+				" WHERE link = ?1 AND state = 2 AND sealed IS NOT NULL",
+	[SQL_KEY_END_READY] = "UPDATE keys SET state = 4, sealed = NULL, changed = unixepoch()"
+			      " WHERE link = ?1 AND state = 2 AND sealed IS NOT NULL",
+	[SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+	[SQL_META_PUT] = "INSERT INTO meta(name, value) VALUES (?1, ?2)"
+			 " ON CONFLICT(name) DO UPDATE SET value = ?2",
 	[SQL_CHANNEL_FIND] = "SELECT id, next_epoch, spec FROM channels WHERE name = ?1",
 	[SQL_CHANNEL_ADD] = "INSERT INTO channels(name) VALUES (?1)",
 	[SQL_CHANNEL_NEXT] = "UPDATE channels SET next_epoch = ?2 WHERE id = ?1",
@@ -146,7 +98,9 @@ static int error_number(struct store_db *db, int result)
 	case SQLITE_NOMEM:
 		return -ENOMEM;
 	case SQLITE_CONSTRAINT:
-		return result == SQLITE_CONSTRAINT_UNIQUE ? -ESTALE : -EIO;
+		return result == SQLITE_CONSTRAINT_UNIQUE || result == SQLITE_CONSTRAINT_TRIGGER
+			       ? -ESTALE
+			       : -EIO;
 	}
 	return -EIO;
 }
@@ -201,14 +155,33 @@ static int open_failed(struct store_db *db, struct report *report, int result)
 
 /* -------- files -------- */
 
+static int make_directory(const char *directory, struct report *report)
+{
+	int err;
+
+	if (mkdir(directory, 0700) < 0)
+		return errno == EEXIST
+			       ? 0
+			       : fail(report, -errno, "%s: cannot make the store's directory: %s",
+				      directory, strerror(errno));
+	err = km_sync_parent(directory);
+	if (err) {
+		/* So that the next start does not take it for durable. */
+		rmdir(directory);
+		fail(report, err, "%s: the store's new directory cannot be made durable: %s",
+		     directory, strerror(-err));
+	}
+	return err;
+}
+
 /** Opens, or makes, the directory, and locks it for this process. */
 static int lock_directory(struct store_db *db, const char *directory, struct report *report)
 {
 	struct stat st;
+	int err = make_directory(directory, report);
 
-	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-		return fail(report, -errno, "%s: cannot make the store's directory: %s", directory,
-			    strerror(errno));
+	if (err)
+		return err;
 	db->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (db->directory < 0)
 		return fail(report, -errno, "%s: cannot open the store's directory: %s", directory,
@@ -331,7 +304,7 @@ static int put_meta(struct store_db *db, const char *name, const void *value, si
 	return result;
 }
 
-/** Tables, a random store ID, and the probe, in one transaction. */
+/** Tables, a random store ID, and the probe, in one transaction: nothing stays of half a store. */
 static int make_tables(struct store_db *db, struct report *report)
 {
 	uint8_t context[sizeof(PROBE_CONTEXT) + 16], sealed[PROBE_BYTES + SEAL_EXTRA_BYTES];
@@ -348,12 +321,7 @@ static int make_tables(struct store_db *db, struct report *report)
 		return fail(report, err, "AES-256-GCM does not work in this OpenSSL");
 	result = sqlite3_exec(db->sqlite, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (result == SQLITE_OK)
-		result = sqlite3_exec(db->sqlite, SCHEMA, NULL, NULL, NULL);
-	if (result == SQLITE_OK)
-		result = sqlite3_exec(
-			db->sqlite,
-			"INSERT INTO meta VALUES ('schema', " TEXT_OF_VALUE(SCHEMA_VERSION) ")",
-			NULL, NULL, NULL);
+		result = store_schema_make(db->sqlite);
 	if (result == SQLITE_OK) {
 		result = put_meta(db, "store_id", db->id, sizeof(db->id));
 		if (result == SQLITE_DONE)
@@ -406,6 +374,40 @@ static int quick_check(struct store_db *db, struct report *report)
 	return err;
 }
 
+/** Brings a store that an older qkdkeyd made up to date. */
+static int migrate(struct store_db *db, int64_t version, struct report *report)
+{
+	int result = store_schema_migrate(db->sqlite, (int)version);
+
+	if (result != SQLITE_OK)
+		return fail(report, error_number(db, result),
+			    "%s has schema %lld, which cannot be brought to %d: %s. It was left as "
+			    "it was",
+			    db->path, (long long)version, STORE_SCHEMA_VERSION,
+			    sqlite3_errmsg(db->sqlite));
+	log_info("store %s: schema %lld was brought to %d", db->path, (long long)version,
+		 STORE_SCHEMA_VERSION);
+	return 0;
+}
+
+static int check_version(struct store_db *db, int64_t version, struct report *report)
+{
+	if (version < 1)
+		return fail(
+			report, -EPROTONOSUPPORT,
+			"%s is no store of qkdkeyd (schema %lld): move it away to start with an "
+			"empty store",
+			db->path, (long long)version);
+	if (version > STORE_SCHEMA_VERSION)
+		return fail(
+			report, -EPROTONOSUPPORT,
+			"%s has schema %lld, this qkdkeyd knows up to %d: a newer qkdkeyd wrote "
+			"it. Install that version again, or move the store away at both ends "
+			"and start with empty ones; never put back an old copy of it",
+			db->path, (long long)version, STORE_SCHEMA_VERSION);
+	return 0;
+}
+
 static int check_schema(struct store_db *db, const char *master_key_file, struct report *report)
 {
 	int64_t tables, version;
@@ -417,17 +419,16 @@ static int check_schema(struct store_db *db, const char *master_key_file, struct
 	if (tables == 0)
 		return make_tables(db, report);
 	err = quick_check(db, report);
-	if (err)
-		return err;
-	err = query_int(db, "SELECT value FROM meta WHERE name = 'schema'", -1, &version, report);
-	if (err)
-		return err;
-	if (version != SCHEMA_VERSION)
-		return fail(report, -EPROTONOSUPPORT,
-			    "%s has schema %lld, this qkdkeyd knows %d: it was made by another "
-			    "version",
-			    db->path, (long long)version, SCHEMA_VERSION);
-	return check_probe(db, master_key_file, report);
+	if (!err)
+		err = query_int(db, "SELECT value FROM meta WHERE name = 'schema'", -1, &version,
+				report);
+	if (!err)
+		err = check_version(db, version, report);
+	if (!err)
+		err = check_probe(db, master_key_file, report);
+	if (!err && version < STORE_SCHEMA_VERSION)
+		err = migrate(db, version, report);
+	return err;
 }
 
 static int prepare(struct store_db *db, struct report *report)

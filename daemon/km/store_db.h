@@ -24,6 +24,10 @@ enum store_sql {
 	SQL_KEY_END,
 	SQL_KEY_LIST_UNUSED,
 	SQL_KEY_LIST_ENDED,
+	SQL_KEY_COUNT_READY,
+	SQL_KEY_END_READY,
+	SQL_META_GET,
+	SQL_META_PUT,
 	SQL_CHANNEL_FIND,
 	SQL_CHANNEL_ADD,
 	SQL_CHANNEL_NEXT,
@@ -54,6 +58,21 @@ int store_db_open(const char *directory, const char *master_key_file, struct sto
 		  char *error, size_t error_len);
 void store_db_close(struct store_db *db);
 
+/** The schema that this program writes; see store_schema.c. */
+#define STORE_SCHEMA_VERSION 2
+
+/** Makes the tables of an empty database, within the caller's transaction. Return: of SQLite. */
+int store_schema_make(sqlite3 *sqlite);
+
+/**
+ * store_schema_migrate - brings the tables from schema @from, 1 or higher, up to date
+ *
+ * Each step is a transaction: what fails leaves the schema that was reached
+ * before, and the transaction open for sqlite3_errmsg(); closing rolls it back.
+ * Return: of SQLite.
+ */
+int store_schema_migrate(sqlite3 *sqlite, int from);
+
 /** Runs one statement of text without results. Return: 0 or as store_db_error(). */
 int store_db_exec(struct store_db *db, const char *text);
 
@@ -62,7 +81,8 @@ int store_db_finish(struct store_db *db, sqlite3_stmt *stmt);
 
 /**
  * store_db_error - negative errno of a result of SQLite; complains in the log
- * Return: -ENOSPC, -ENOMEM, -ESTALE (a UNIQUE constraint held), else -EIO.
+ * Return: -ENOSPC, -ENOMEM, -ESTALE (a UNIQUE constraint, or a trigger, held: it was
+ * used before), else -EIO.
  */
 int store_db_error(struct store_db *db, int result);
 
@@ -97,6 +117,8 @@ struct store_request {
 	struct store_channel *channels;
 	size_t channels_count;
 	char *spec;
+	uint8_t peer[16];
+	uint64_t discarded;
 
 	union {
 		store_done_fn plain;
@@ -105,6 +127,7 @@ struct store_request {
 		store_found_fn found;
 		store_counts_fn counts;
 		store_channels_fn channels;
+		store_peer_fn peer;
 	} done;
 	void *arg;
 };
@@ -125,6 +148,7 @@ int store_run_find(struct store_db *db, struct store_request *request);
 int store_run_take(struct store_db *db, struct store_request *request);
 int store_run_take_id(struct store_db *db, struct store_request *request);
 int store_run_list(struct store_db *db, struct store_request *request);
+int store_run_peer(struct store_db *db, struct store_request *request);
 int store_run_count(struct store_db *db, struct store_request *request);
 
 /* store_channel_ops.c */

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char SEAL_CONTEXT[] = "qkdkeyd store key";
@@ -33,13 +35,14 @@ static void make_context(const struct store_db *db, int64_t link, const struct k
 
 /* -------- rows -------- */
 
-/** A row of keys. */
+/** A row of keys. @whole: @sealed has a value's length. */
 struct row {
 	int64_t seq;
 	int64_t link;
 	enum store_key_state state;
 	uint8_t sealed[SEALED_BYTES];
 	bool has_sealed;
+	bool whole;
 };
 
 /** ID of the link's row; with @make it is made. -ENOENT. */
@@ -103,11 +106,11 @@ static int read_row(struct store_db *db, sqlite3_stmt *stmt, struct row *row, st
 	row->state = (enum store_key_state)sqlite3_column_int(stmt, 3);
 	key->simulated = sqlite3_column_int(stmt, 4) != 0;
 	row->has_sealed = sqlite3_column_type(stmt, 5) != SQLITE_NULL;
-	if (sqlite3_column_bytes(stmt, 1) != sizeof(key->id) ||
-	    (row->has_sealed && sqlite3_column_bytes(stmt, 5) != SEALED_BYTES))
+	if (sqlite3_column_bytes(stmt, 1) != sizeof(key->id))
 		return store_db_error(db, SQLITE_CORRUPT);
 	memcpy(&key->id, sqlite3_column_blob(stmt, 1), sizeof(key->id));
-	if (row->has_sealed)
+	row->whole = row->has_sealed && sqlite3_column_bytes(stmt, 5) == SEALED_BYTES;
+	if (row->whole)
 		memcpy(row->sealed, sqlite3_column_blob(stmt, 5), SEALED_BYTES);
 	return 0;
 }
@@ -117,17 +120,19 @@ static int open_row(struct store_db *db, const struct row *row, struct km_key *k
 {
 	struct context context;
 	char text[KM_KEY_ID_TEXT];
-	int err;
+	int err = -EBADMSG;
 
 	if (!row->has_sealed)
-		return -EBADMSG;
+		return err;
 	make_context(db, row->link, key, &context);
-	err = seal_open(db->seal, &context, sizeof(context), row->sealed, SEALED_BYTES, key->value);
+	if (row->whole)
+		err = seal_open(db->seal, &context, sizeof(context), row->sealed, SEALED_BYTES,
+				key->value);
 	if (err) {
 		km_key_id_format(&key->id, text);
 		log_limited(LOG_LEVEL_ERR, &db->complaints,
-			    "store %s: the value of key %s was changed on disk: not used", db->path,
-			    text);
+			    "store %s: the value of key %s was changed on disk: discarded",
+			    db->path, text);
 	}
 	return err;
 }
@@ -163,6 +168,17 @@ static int end_row(struct store_db *db, const struct row *row,
 		sqlite3_bind_int64(stmt, 4, (int64_t)epoch);
 	}
 	return store_db_finish(db, stmt);
+}
+
+/** A row whose value was changed on disk: it must not count as a key any more. */
+static int discard_damaged(struct store_db *db, const struct row *row, const struct km_key *key,
+			   struct delta *delta)
+{
+	int err = end_row(db, row, NULL, 0);
+
+	if (!err)
+		delta_move(delta, row->state, STORE_DISCARDED, key->simulated);
+	return err;
 }
 
 /* -------- requests -------- */
@@ -238,7 +254,7 @@ int store_run_set_state(struct store_db *db, struct store_request *request)
 }
 
 static int find_key(struct store_db *db, int64_t link, const struct km_key_id *id,
-		    struct store_found *found)
+		    struct store_found *found, struct delta *delta)
 {
 	struct row row;
 	int err;
@@ -255,22 +271,23 @@ static int find_key(struct store_db *db, int64_t link, const struct km_key_id *i
 		return 0;
 	err = open_row(db, &row, &found->key);
 	if (err == -EBADMSG) {
-		found->state = STORE_DISCARDED; /* for whoever asks; take cleans up */
-		err = 0;
+		found->state = STORE_DISCARDED;
+		err = discard_damaged(db, &row, &found->key, delta);
 	}
 	return err;
 }
 
 int store_run_find(struct store_db *db, struct store_request *request)
 {
+	struct delta delta = {0};
 	int64_t link = -1;
 	int err = link_row(db, request->link, false, &link);
 
 	if (err == -ENOENT)
 		err = 0; /* no key has this link; but each may have another */
 	for (size_t i = 0; !err && i < request->ids_count; i++)
-		err = find_key(db, link, &request->ids[i], &request->found[i]);
-	return err;
+		err = find_key(db, link, &request->ids[i], &request->found[i], &delta);
+	return err || !delta.by_state[STORE_DISCARDED] ? err : delta_write(db, link, &delta);
 }
 
 /** The oldest READY key that opens; those that do not are discarded. -ENOKEY. */
@@ -291,11 +308,8 @@ static int oldest_ready(struct store_db *db, int64_t link, struct row *row, stru
 		if (err)
 			return err;
 		err = open_row(db, row, key);
-		if (err == -EBADMSG) {
-			if (end_row(db, row, NULL, 0))
-				return -EIO;
-			delta_move(delta, row->state, STORE_DISCARDED, key->simulated);
-		}
+		if (err == -EBADMSG && discard_damaged(db, row, key, delta))
+			return -EIO;
 	} while (err == -EBADMSG);
 	return err;
 }
@@ -367,46 +381,154 @@ int store_run_take_id(struct store_db *db, struct store_request *request)
 	if (request->epoch < channel.next_epoch)
 		return -ESTALE;
 	err = open_row(db, &row, key);
-	if (err)
-		return err == -EBADMSG ? -ENOKEY : err;
-	err = spend(db, &row, &channel, request->epoch);
+	if (err == -EBADMSG) {
+		err = discard_damaged(db, &row, key, &delta);
+		if (!err)
+			err = delta_write(db, link, &delta);
+		return err ? err : -ENOKEY;
+	}
+	if (!err)
+		err = spend(db, &row, &channel, request->epoch);
 	if (err)
 		return err;
 	delta_move(&delta, STORE_READY, STORE_USED, key->simulated);
 	return delta_write(db, link, &delta);
 }
 
+/** One row of a list. Return: 0, -EBADMSG (damaged, and written to @damaged), -EIO, ... */
+static int list_row(struct store_db *db, sqlite3_stmt *stmt, struct km_key *key,
+		    struct km_key_id *damaged)
+{
+	struct row row;
+	int err = read_row(db, stmt, &row, key);
+
+	if (!err && row.has_sealed)
+		err = open_row(db, &row, key);
+	if (err == -EBADMSG)
+		*damaged = key->id;
+	return err;
+}
+
+/** The rows that did not open, once the list is read. */
+static int discard_listed(struct store_db *db, int64_t link, const struct km_key_id *damaged,
+			  size_t count)
+{
+	struct delta delta = {0};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < count; i++)
+		err = set_key_state(db, link, &damaged[i], STORE_DISCARDED, &delta);
+	return err || !count ? err : delta_write(db, link, &delta);
+}
+
 int store_run_list(struct store_db *db, struct store_request *request)
 {
+	struct km_key_id *damaged = reallocarray(NULL, request->max, sizeof(*damaged));
+	size_t damaged_count = 0;
 	sqlite3_stmt *stmt;
 	int64_t link;
 	int result, err;
 
 	request->keys_count = 0;
+	if (!damaged)
+		return -ENOMEM;
 	err = link_row(db, request->link, false, &link);
 	if (err)
-		return err == -ENOENT ? 0 : err;
+		goto out;
 	stmt = db->sql[request->state <= STORE_READY ? SQL_KEY_LIST_UNUSED : SQL_KEY_LIST_ENDED];
 	sqlite3_bind_int64(stmt, 1, link);
 	sqlite3_bind_int(stmt, 2, request->state);
 	sqlite3_bind_int64(stmt, 3, (int64_t)request->max);
-	while ((result = sqlite3_step(stmt)) == SQLITE_ROW) {
-		struct km_key *key = &request->keys[request->keys_count];
-		struct row row;
-
-		err = read_row(db, stmt, &row, key);
-		if (!err && row.has_sealed)
-			err = open_row(db, &row, key);
-		if (!err)
+	while (!err && (result = sqlite3_step(stmt)) == SQLITE_ROW) {
+		err = list_row(db, stmt, &request->keys[request->keys_count],
+			       &damaged[damaged_count]);
+		if (err == -EBADMSG)
+			damaged_count++;
+		else if (!err)
 			request->keys_count++;
-		else if (err != -EBADMSG)
-			break;
-		err = 0;
+		err = err == -EBADMSG ? 0 : err;
 	}
 	if (!err && result != SQLITE_DONE)
 		err = store_db_error(db, result);
 	sqlite3_reset(stmt);
+	if (!err)
+		err = discard_listed(db, link, damaged, damaged_count);
+out:
+	free(damaged);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* -------- the peer's store -------- */
+
+/** Whether the store that the peer of the link named "peer NAME" had before is @peer. */
+static int same_peer(struct store_db *db, const char *name, const uint8_t peer[16], bool *known,
+		     bool *same)
+{
+	sqlite3_stmt *stmt = db->sql[SQL_META_GET];
+	int result, err = 0;
+
+	*known = *same = false;
+	sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+	result = sqlite3_step(stmt);
+	if (result == SQLITE_ROW) {
+		*known = true;
+		*same = sqlite3_column_bytes(stmt, 0) == 16 &&
+			!memcmp(sqlite3_column_blob(stmt, 0), peer, 16);
+	} else if (result != SQLITE_DONE) {
+		err = store_db_error(db, result);
+	}
+	sqlite3_reset(stmt);
 	return err;
+}
+
+/** All READY keys of @link. */
+static int discard_ready(struct store_db *db, int64_t link, uint64_t *discarded)
+{
+	sqlite3_stmt *count = db->sql[SQL_KEY_COUNT_READY];
+	struct delta delta = {0};
+	int result, err = 0;
+
+	sqlite3_bind_int64(count, 1, link);
+	result = sqlite3_step(count);
+	if (result == SQLITE_ROW) {
+		*discarded = (uint64_t)sqlite3_column_int64(count, 0);
+		delta.simulated = -sqlite3_column_int64(count, 1);
+	} else {
+		err = store_db_error(db, result);
+	}
+	sqlite3_reset(count);
+	if (err || !*discarded)
+		return err;
+	delta.by_state[STORE_READY] = -(int64_t)*discarded;
+	delta.by_state[STORE_DISCARDED] = (int64_t)*discarded;
+	sqlite3_bind_int64(db->sql[SQL_KEY_END_READY], 1, link);
+	err = store_db_finish(db, db->sql[SQL_KEY_END_READY]);
+	return err ? err : delta_write(db, link, &delta);
+}
+
+int store_run_peer(struct store_db *db, struct store_request *request)
+{
+	sqlite3_stmt *put = db->sql[SQL_META_PUT];
+	char name[sizeof("peer ") + QKD_NAME_BYTES];
+	bool known, same;
+	int64_t link;
+	int err;
+
+	request->discarded = 0;
+	snprintf(name, sizeof(name), "peer %s", request->link);
+	err = same_peer(db, name, request->peer, &known, &same);
+	if (err || same)
+		return err;
+	if (known) {
+		err = link_row(db, request->link, false, &link);
+		if (!err)
+			err = discard_ready(db, link, &request->discarded);
+		if (err && err != -ENOENT)
+			return err;
+	}
+	sqlite3_bind_text(put, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(put, 2, request->peer, sizeof(request->peer), SQLITE_STATIC);
+	return store_db_finish(db, put);
 }
 
 int store_run_count(struct store_db *db, struct store_request *request)

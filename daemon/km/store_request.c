@@ -103,10 +103,34 @@ static void answer_counts(struct store_request *request)
 	request->done.counts(request->arg, request->err, request->err ? NULL : &request->counts);
 }
 
+static void answer_peer(struct store_request *request)
+{
+	request->done.peer(request->arg, request->err, request->err ? 0 : request->discarded);
+}
+
 static void answer_channels(struct store_request *request)
 {
 	request->done.channels(request->arg, request->err, request->err ? NULL : request->channels,
 			       request->err ? 0 : request->channels_count);
+}
+
+static int run_nothing(struct store_db *db, struct store_request *request)
+{
+	return 0;
+}
+
+int store_ping(struct store *store, store_done_fn done, void *arg)
+{
+	struct store_request *request;
+	int err = request_new(NULL, NULL, NULL, 0, 0, &request);
+
+	if (err)
+		return err;
+	request->run = run_nothing;
+	request->answer = answer_plain;
+	request->done.plain = done;
+	request->arg = arg;
+	return store_submit(store, request);
 }
 
 int store_add(struct store *store, const char *link, const struct km_key *keys, size_t count,
@@ -168,6 +192,7 @@ int store_find(struct store *store, const char *link, const struct km_key_id *id
 		return -ENOMEM;
 	}
 	request->run = store_run_find;
+	request->writes = true; /* what was changed on disk is discarded */
 	request->answer = answer_found;
 	request->done.found = done;
 	request->arg = arg;
@@ -230,8 +255,29 @@ int store_list(struct store *store, const char *link, enum store_key_state state
 	request->state = state;
 	request->max = max;
 	request->run = store_run_list;
+	request->writes = true; /* what was changed on disk is discarded */
 	request->answer = answer_keys;
 	request->done.keys = done;
+	request->arg = arg;
+	return store_submit(store, request);
+}
+
+int store_peer(struct store *store, const char *link, const uint8_t peer[16], store_peer_fn done,
+	       void *arg)
+{
+	struct store_request *request;
+	int err;
+
+	if (!link)
+		return -EINVAL;
+	err = request_new(link, NULL, NULL, 0, 0, &request);
+	if (err)
+		return err;
+	memcpy(request->peer, peer, sizeof(request->peer));
+	request->run = store_run_peer;
+	request->writes = true;
+	request->answer = answer_peer;
+	request->done.peer = done;
 	request->arg = arg;
 	return store_submit(store, request);
 }

@@ -41,6 +41,29 @@ struct loop_guest {
 void loop_guest_add(struct loop *loop, struct loop_guest *guest);
 void loop_guest_remove(struct loop_guest *guest);
 
+/**
+ * struct loop_retry - something that the loop itself waits on, and that could
+ * not be started for want of room in the ring
+ * @start: tries it again, every few milliseconds until it is no longer -EAGAIN
+ *
+ * Intrusive, so that keeping it in mind never fails. It lives as long as the loop.
+ */
+struct loop_retry {
+	int (*start)(void *arg);
+	void *arg;
+	struct loop_retry *next;
+	bool queued;
+};
+
+/** Starts it, now or as soon as the ring has room. */
+void loop_start_surely(struct loop *loop, struct loop_retry *retry);
+
+/** Tries what found no room, cancellations too. Return: whether something is left. */
+bool loop_retry_all(struct loop *loop);
+
+/** @op is over: nothing is left to cancel. */
+void loop_cancel_settle(struct loop_op *op);
+
 /* Binary heap of timers, the earliest in slot 1. */
 struct timer_heap {
 	struct loop_timer **slot;
@@ -91,6 +114,9 @@ struct loop {
 	struct mailbox *mailbox;
 	struct loop_op mail_op;
 	uint64_t mail_value;
+	struct loop_retry mail_retry;
+	struct loop_retry *retries;
+	struct loop_op *lost_cancels;
 	struct signal_source *signals;
 	bool buffer_registered;
 	/* Plaintext of the TLS record at hand; wiped after each use. */

@@ -21,6 +21,9 @@ struct stream_listener {
 	struct tls_context *tls;
 	unsigned int streams;
 	unsigned int max_streams;
+	/* Streams that shake hands, the oldest first. Whoever reaches the port can make those. */
+	struct stream *newcomers;
+	struct stream **newest;
 	unsigned int timeout_ms;
 	const struct stream_listener_ops *ops;
 	void *arg;
@@ -55,6 +58,93 @@ void stream_listener_release(struct stream_listener *listener)
 	free_if_unused(listener);
 }
 
+/* -------- newcomers -------- */
+
+static void add_newcomer(struct stream_listener *listener, struct stream *stream)
+{
+	stream->newer = NULL;
+	stream->older = listener->newest;
+	*listener->newest = stream;
+	listener->newest = &stream->newer;
+}
+
+void stream_listener_settle(struct stream *stream)
+{
+	if (!stream->older)
+		return;
+	*stream->older = stream->newer;
+	if (stream->newer)
+		stream->newer->older = stream->older;
+	else
+		stream->listener->newest = stream->older;
+	stream->older = NULL;
+}
+
+/** The oldest newcomer of @source, and how many there are; @source NULL: of any. */
+static struct stream *oldest(const struct stream_listener *listener, const uint8_t *source,
+			     unsigned int *count)
+{
+	struct stream *first = NULL;
+
+	*count = 0;
+	for (struct stream *stream = listener->newcomers; stream; stream = stream->newer) {
+		if (source && memcmp(stream->source, source, sizeof(stream->source)))
+			continue;
+		first = first ? first : stream;
+		++*count;
+	}
+	return first;
+}
+
+static void drop(struct stream *stream)
+{
+	stream_end(stream, -ECONNABORTED,
+		   "%s was dropped in the TLS handshake: too many connections at once",
+		   stream->address);
+}
+
+static unsigned int max_of_source(const struct stream_listener *listener)
+{
+	unsigned int quarter = listener->max_streams / 4;
+
+	return quarter > STREAM_SOURCE_MIN ? quarter : STREAM_SOURCE_MIN;
+}
+
+/**
+ * Room for @stream, at the cost of one that nobody knows yet. The oldest goes
+ * and not the newest: a peer that means well is through its handshake in a
+ * moment, one that does not sits there for its whole time.
+ * Return: false: all are known, there is no room.
+ */
+static bool make_room(struct stream_listener *listener, const struct stream *stream)
+{
+	unsigned int count;
+	struct stream *first = oldest(listener, stream->source, &count);
+
+	if (listener->tls && count >= max_of_source(listener)) {
+		drop(first);
+		return true;
+	}
+	if (listener->streams < listener->max_streams)
+		return true;
+	first = oldest(listener, NULL, &count);
+	if (first)
+		drop(first);
+	return first != NULL;
+}
+
+/* -------- connections come in -------- */
+
+static void set_source(struct stream *stream, const struct sockaddr_storage *addr)
+{
+	const struct in6_addr *in6 = &((const struct sockaddr_in6 *)addr)->sin6_addr;
+
+	if (addr->ss_family == AF_INET)
+		memcpy(stream->source + 12, &((const struct sockaddr_in *)addr)->sin_addr, 4);
+	else if (addr->ss_family == AF_INET6)
+		memcpy(stream->source, in6, IN6_IS_ADDR_V4MAPPED(in6) ? 16 : 8);
+}
+
 static void name_peer(struct stream *stream)
 {
 	struct sockaddr_storage addr = {0};
@@ -71,6 +161,7 @@ static void name_peer(struct stream *stream)
 			 (int)pid, (unsigned int)uid);
 	else
 		strcpy(stream->address, "unknown address");
+	set_source(stream, &addr);
 }
 
 static void welcome(struct stream_listener *listener, int fd)
@@ -82,6 +173,10 @@ static void welcome(struct stream_listener *listener, int fd)
 		return;
 	}
 	name_peer(stream);
+	if (!make_room(listener, stream)) {
+		stream_discard(stream);
+		return;
+	}
 	stream->timeout_ms = listener->timeout_ms;
 	if (!listener->path)
 		stream_set_tcp_options(fd);
@@ -93,6 +188,8 @@ static void welcome(struct stream_listener *listener, int fd)
 	}
 	stream->listener = listener;
 	listener->streams++;
+	if (listener->tls)
+		add_newcomer(listener, stream);
 	listener->ops->accepted(stream, listener->arg);
 	if (stream->state == STREAM_CONNECTING)
 		stream_begin(stream);
@@ -108,10 +205,8 @@ static void accepted(struct loop_op *op, int result)
 		free_if_unused(listener);
 		return;
 	}
-	if (result >= 0 && listener->streams < listener->max_streams)
+	if (result >= 0)
 		welcome(listener, result);
-	else if (result >= 0)
-		close(result);
 	/* accepted() may have closed us. */
 	if (listener->closed)
 		free_if_unused(listener);
@@ -167,6 +262,7 @@ int stream_listener_start(struct loop *loop, int fd, struct tls_context *tls, co
 	}
 	made->loop = loop;
 	made->fd = fd;
+	made->newest = &made->newcomers;
 	made->max_streams = max_streams;
 	made->timeout_ms = timeout_ms;
 	made->ops = ops;

@@ -10,6 +10,7 @@
 
 #define SQ_ENTRIES 256
 #define CQ_ENTRIES 16384
+#define RETRY_MS   10 /* what found no room in the ring is tried again */
 
 uint64_t loop_clock_ms(void)
 {
@@ -128,8 +129,10 @@ const char *loop_create_error(int err)
 	return strerror(-err);
 }
 
-static int listen_for_mail(struct loop *loop)
+static int listen_for_mail(void *arg)
 {
+	struct loop *loop = arg;
+
 	return loop_read(loop, &loop->mail_op, mailbox_fd(loop->mailbox), &loop->mail_value,
 			 sizeof(loop->mail_value));
 }
@@ -140,7 +143,8 @@ static void mail_came(struct loop_op *op, int result)
 
 	if (result == -ECANCELED || loop->ending)
 		return;
-	listen_for_mail(loop);
+	/* Answers of the store come by mail: without it nothing ever would again. */
+	loop_start_surely(loop, &loop->mail_retry);
 	mailbox_deliver(loop->mailbox, &loop->stopped);
 }
 
@@ -160,6 +164,8 @@ int loop_create(struct loop **loop)
 		goto exit_ring;
 	made->mail_op.done = mail_came;
 	made->mail_op.arg = made;
+	made->mail_retry.start = listen_for_mail;
+	made->mail_retry.arg = made;
 	rc = listen_for_mail(made);
 	if (rc)
 		goto put_mailbox;
@@ -201,6 +207,7 @@ static void complete(struct loop *loop, struct io_uring_cqe *cqe)
 	if (!op)
 		return;
 	op->busy = false;
+	loop_cancel_settle(op);
 	loop->in_flight--;
 	op->done(op, result);
 }
@@ -236,6 +243,13 @@ static int wait_for_events(struct loop *loop, uint64_t wait_ms)
 	}
 }
 
+static uint64_t time_to_wait(struct loop *loop)
+{
+	uint64_t wait_ms = loop_timers_wait(loop, loop_clock_ms());
+
+	return loop_retry_all(loop) && wait_ms > RETRY_MS ? RETRY_MS : wait_ms;
+}
+
 int loop_run(struct loop *loop)
 {
 	int rc = 0;
@@ -247,7 +261,7 @@ int loop_run(struct loop *loop)
 		run_tasks(loop);
 		if (loop->stopped)
 			break;
-		rc = wait_for_events(loop, loop_timers_wait(loop, loop_clock_ms()));
+		rc = wait_for_events(loop, time_to_wait(loop));
 		if (rc)
 			break;
 		loop->now_ms = loop_clock_ms();

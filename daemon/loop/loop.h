@@ -64,11 +64,14 @@ static inline bool loop_timer_pending(const struct loop_timer *timer)
  * @done: called once with the completion's result (>= 0 or negative errno);
  *        -ECANCELED after loop_op_cancel(). The op may be used again in it
  * @busy: under way: the op and its buffers must stay where they are
+ * @lost_next, @lost_link: the loop's own: a cancellation that is still to be asked for
  */
 struct loop_op {
 	void (*done)(struct loop_op *op, int result);
 	void *arg;
 	bool busy;
+	struct loop_op *lost_next;
+	struct loop_op **lost_link;
 };
 
 /* Each starts one operation: 0, -EBUSY (@op is under way) or -EAGAIN (ring full). */
@@ -81,7 +84,7 @@ int loop_connect(struct loop *loop, struct loop_op *op, int fd, const struct soc
 		 socklen_t len);
 int loop_poll(struct loop *loop, struct loop_op *op, int fd, unsigned int events);
 
-/** Asks for cancellation; @op's done still comes, soon. */
+/** Asks for cancellation, until the ring has room for it; @op's done still comes, soon. */
 void loop_op_cancel(struct loop *loop, struct loop_op *op);
 
 /**

@@ -2,6 +2,7 @@
 /* Operations on the ring, one completion each. */
 #include "loop/internal.h"
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #ifndef IORING_URING_CMD_FIXED
@@ -128,6 +129,47 @@ int loop_poll(struct loop *loop, struct loop_op *op, int fd, unsigned int events
 	return 0;
 }
 
+/* -------- what must not be lost when the ring is full -------- */
+
+void loop_start_surely(struct loop *loop, struct loop_retry *retry)
+{
+	if (retry->queued || retry->start(retry->arg) != -EAGAIN)
+		return;
+	retry->queued = true;
+	retry->next = loop->retries;
+	loop->retries = retry;
+}
+
+void loop_cancel_settle(struct loop_op *op)
+{
+	if (!op->lost_link)
+		return;
+	*op->lost_link = op->lost_next;
+	if (op->lost_next)
+		op->lost_next->lost_link = op->lost_link;
+	op->lost_link = NULL;
+}
+
+bool loop_retry_all(struct loop *loop)
+{
+	struct loop_retry *retry = loop->retries;
+	struct loop_op *op, *next;
+
+	loop->retries = NULL;
+	while (retry) {
+		struct loop_retry *following = retry->next;
+
+		retry->queued = false;
+		loop_start_surely(loop, retry);
+		retry = following;
+	}
+	for (op = loop->lost_cancels; op; op = next) {
+		next = op->lost_next;
+		loop_op_cancel(loop, op);
+	}
+	return loop->retries || loop->lost_cancels;
+}
+
 void loop_op_cancel(struct loop *loop, struct loop_op *op)
 {
 	struct io_uring_sqe *sqe;
@@ -135,10 +177,17 @@ void loop_op_cancel(struct loop *loop, struct loop_op *op)
 	if (!op->busy)
 		return;
 	sqe = loop_sqe(loop);
-	if (!sqe)
-		return;
-	io_uring_prep_cancel(sqe, op, 0);
-	io_uring_sqe_set_data(sqe, NULL);
+	if (sqe) {
+		io_uring_prep_cancel(sqe, op, 0);
+		io_uring_sqe_set_data(sqe, NULL);
+		loop_cancel_settle(op);
+	} else if (!op->lost_link) {
+		op->lost_next = loop->lost_cancels;
+		op->lost_link = &loop->lost_cancels;
+		if (op->lost_next)
+			op->lost_next->lost_link = &op->lost_next;
+		loop->lost_cancels = op;
+	}
 }
 
 /* Turns @op's completion, if it waits in the ring, into one that says nothing. */
@@ -165,10 +214,16 @@ void loop_op_forget(struct loop *loop, struct loop_op *op)
 		return;
 	loop_op_cancel(loop, op);
 	while (!swallow(loop, op)) {
+		if (op->lost_link) {
+			poll(NULL, 0, 1);
+			loop_op_cancel(loop, op);
+			continue;
+		}
 		ready = io_uring_cq_ready(&loop->ring);
 		if (io_uring_submit_and_wait(&loop->ring, ready + 1) == -EBADF)
 			break;
 	}
+	loop_cancel_settle(op);
 	op->busy = false;
 	loop->in_flight--;
 }

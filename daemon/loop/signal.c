@@ -11,6 +11,7 @@
 struct signal_source {
 	struct loop *loop;
 	struct loop_op op;
+	struct loop_retry retry;
 	int fd;
 	void (*fire)(int signo, void *arg);
 	void *arg;
@@ -21,8 +22,10 @@ struct signal_source {
  * Polled by the ring but read here: older kernels read a signalfd in a helper
  * thread of io_uring, which does not see signals that were sent to our thread.
  */
-static int wait_next(struct signal_source *source)
+static int wait_next(void *arg)
 {
+	struct signal_source *source = arg;
+
 	return loop_poll(source->loop, &source->op, source->fd, POLLIN);
 }
 
@@ -35,7 +38,7 @@ static void signal_came(struct loop_op *op, int result)
 		return;
 	while (read(source->fd, &info, sizeof(info)) == sizeof(info))
 		source->fire((int)info.ssi_signo, source->arg);
-	wait_next(source);
+	loop_start_surely(source->loop, &source->retry);
 }
 
 int loop_signals(struct loop *loop, const int *signals, size_t count,
@@ -65,6 +68,8 @@ int loop_signals(struct loop *loop, const int *signals, size_t count,
 	source->arg = arg;
 	source->op.done = signal_came;
 	source->op.arg = source;
+	source->retry.start = wait_next;
+	source->retry.arg = source;
 	rc = wait_next(source);
 	if (rc)
 		goto close_fd;

@@ -111,6 +111,7 @@ static void end_now(struct stream *stream)
 	if (stream->state == STREAM_ENDED)
 		return;
 	stream->state = STREAM_ENDED;
+	stream_listener_settle(stream);
 	loop_timer_cancel(stream->loop, &stream->timer);
 	stream_target_free(stream);
 	loop_op_cancel(stream->loop, &stream->recv_op);
@@ -343,6 +344,7 @@ static void open_stream(struct stream *stream)
 {
 	loop_timer_cancel(stream->loop, &stream->timer);
 	stream->state = STREAM_OPEN;
+	stream_listener_settle(stream);
 	if (stream->ops)
 		stream->ops->opened(stream, stream->arg);
 }

@@ -75,6 +75,9 @@ int stream_connect(struct loop *loop, struct tls_context *tls, const char *host,
 int stream_connect_unix(struct loop *loop, const char *path, const struct stream_ops *ops,
 			void *arg, struct stream **stream);
 
+/** Handshakes at a time of one source address that every listener with TLS allows. */
+#define STREAM_SOURCE_MIN 8
+
 /**
  * struct stream_listener_ops
  * @accepted: a new connection, TLS not yet shaken; give it its owner by
@@ -86,7 +89,10 @@ struct stream_listener_ops {
 
 /**
  * stream_listen - TCP; with @tls, a client certificate of the CA is demanded
- * @max_streams: further connections are closed at once
+ * @max_streams: further connections are closed at once; with @tls, those that
+ *		 are known go before: the oldest that has not ended its handshake
+ *		 makes room, and one source address (/64 of IPv6) may have no more
+ *		 than STREAM_SOURCE_MIN, or a quarter of @max_streams, of those
  * @timeout_ms: for the handshake
  */
 int stream_listen(struct loop *loop, struct tls_context *tls, const char *address, uint16_t port,

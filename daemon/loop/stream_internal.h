@@ -32,6 +32,10 @@ struct stream {
 	const struct stream_ops *ops;
 	void *arg;
 	struct stream_listener *listener; /* where it was accepted, or NULL */
+	/* Accepted, and not known yet: among the listener's newcomers, the oldest first. */
+	struct stream *newer;
+	struct stream **older;
+	uint8_t source[16]; /* address, of IPv6 the /64: who has one has all of it */
 	struct loop_op recv_op;
 	struct loop_op send_op;
 	struct loop_op connect_op;
@@ -73,6 +77,9 @@ stream_end(struct stream *stream, int err, const char *format, ...);
 
 /** Sets TCP options of a new socket: no delay, and notice of dead peers. */
 void stream_set_tcp_options(int fd);
+
+/** A stream is open, or at its end: it is no newcomer any more. */
+void stream_listener_settle(struct stream *stream);
 
 /** A stream goes: its place among the listener's max_streams is free. */
 void stream_listener_release(struct stream_listener *listener);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "manage/setup.h"
 #include "km/store.h"
+#include "km/sync.h"
 #include "log.h"
 #include "loop/stream.h"
 #include <errno.h>
@@ -39,8 +40,14 @@ static int give_to_service(const char *path)
 static int make_state_directory(const char *path, struct stat *st)
 {
 	if (!mkdir(path, 0700)) {
-		int err = give_to_service(path);
+		int err = km_sync_parent(path);
 
+		if (err) {
+			log_err("%s cannot be made durable: %s", path, strerror(-err));
+			rmdir(path);
+			return err;
+		}
+		err = give_to_service(path);
 		if (err)
 			return err;
 		printf("made %s\n", path);

@@ -3,7 +3,7 @@
 #ifndef MANAGE_SETUP_H
 #define MANAGE_SETUP_H
 
-#include "config.h"
+#include "config/config.h"
 
 /**
  * setup_init - makes the state directory (mode 0700) and the master key

@@ -210,6 +210,8 @@ static void look_at_qkd_link(struct summary *sum, unsigned int i, unsigned int *
 	if (!source.reachable)
 		add_problem(sum, "qkd_link", link->name, "the QKD device does not answer%s%s",
 			    *source.last_error_text ? ": " : "", source.last_error_text);
+	if (pool.problem && *pool.problem)
+		add_problem(sum, "qkd_link", link->name, "%s", pool.problem);
 	if (pool.ready < link->keys_low || !pool.ready)
 		add_problem(sum, "qkd_link", link->name,
 			    "%" PRIu64 " keys are ready, below keys_low (%" PRIu32 ")", pool.ready,
@@ -224,7 +226,7 @@ static const char *waits_sentence(enum channel_waits waits)
 	case CHANNEL_WAITS_KEYS:
 		return "; no key is ready";
 	case CHANNEL_WAITS_PEER:
-		return "; the peer has no such channel, or with other parameters";
+		return "; the peer has no matching channel";
 	case CHANNEL_WAITS_BACKEND:
 		return "; the kernel refuses it";
 	default:
@@ -253,6 +255,16 @@ static void look_at_channel(const struct channel_view *view, void *arg)
 	else if (view->waits == CHANNEL_WAITS_PEER || view->waits == CHANNEL_WAITS_BACKEND)
 		add_problem(sum, "channel", view->config->name, "gets no new keys%s%s%s",
 			    waits_sentence(view->waits), *error ? ": " : "", error);
+}
+
+/* Netlink where nobody asked for it: keys are in each dump of the kernel's SAs. */
+static void look_at_backend(struct summary *sum, const char *backend)
+{
+	if (backend && sum->node->config->backend == CONFIG_BACKEND_AUTO &&
+	    !strcmp(backend, "netlink"))
+		add_problem(sum, "backend", backend,
+			    "the module is not there: `ip xfrm state` shows keys, and no rollover "
+			    "happens while qkdkeyd is away; load qkd.ko, or say backend: netlink");
 }
 
 static void counted(char *text, size_t size, unsigned int part, unsigned int whole,
@@ -305,6 +317,8 @@ json_t *view_status(struct node *node)
 	uint64_t ready = 0;
 	json_t *status;
 
+	if (node->channels && channels_backend(node->channels))
+		look_at_backend(&sum, backend_name(channels_backend(node->channels)));
 	look_at_km_links(&sum, &km_up);
 	for (unsigned int i = 0; i < node->config->links_count; i++)
 		look_at_qkd_link(&sum, i, &qkd_up, &ready);

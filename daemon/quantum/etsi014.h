@@ -6,7 +6,7 @@
 #ifndef QUANTUM_ETSI014_H
 #define QUANTUM_ETSI014_H
 
-#include "config.h"
+#include "config/config.h"
 #include "loop/loop.h"
 #include "quantum/etsi014_json.h"
 

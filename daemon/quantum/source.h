@@ -7,7 +7,7 @@
 #ifndef QUANTUM_SOURCE_H
 #define QUANTUM_SOURCE_H
 
-#include "config.h"
+#include "config/config.h"
 #include "km/key.h"
 #include "loop/loop.h"
 

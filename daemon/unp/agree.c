@@ -3,6 +3,7 @@
 #include "unp/agree_internal.h"
 #include "km/secret.h"
 #include "log.h"
+#include "spi.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -62,7 +63,7 @@ void agree_hold(struct agree *a)
 	a->refs++;
 }
 
-void agree_put(struct agree *a)
+void agree_release(struct agree *a)
 {
 	if (--a->refs)
 		return;
@@ -91,6 +92,7 @@ int agree_create(const struct agree_config *config, const struct agree_ops *ops,
 	a->arg = arg;
 	a->refs = 1;
 	a->next = config->next;
+	a->unused = config->next;
 	a->out = QKD_EPOCH_NONE;
 	a->peer.out = QKD_EPOCH_NONE;
 	a->capacity = qkd_epochs_capacity(&config->epochs);
@@ -114,7 +116,7 @@ void agree_destroy(struct agree *a)
 		secret_free(a->slot[i].secret);
 		a->slot[i].secret = NULL;
 	}
-	agree_put(a);
+	agree_release(a);
 }
 
 uint64_t agree_now(const struct agree *a)
@@ -143,6 +145,18 @@ void agree_raise_next(struct agree *a, uint64_t next)
 		a->next = next;
 }
 
+void agree_used(struct agree *a, uint64_t epoch)
+{
+	agree_raise_next(a, epoch + 1);
+	if (epoch >= a->unused)
+		a->unused = epoch + 1;
+}
+
+bool agree_plausible(const struct agree *a, uint64_t next)
+{
+	return next <= QKD_SPI_EPOCHS && (next <= a->unused || next - a->unused <= AGREE_LEAP_MAX);
+}
+
 uint64_t agree_settled(const struct agree *a)
 {
 	uint64_t lowest = a->next;
@@ -168,6 +182,7 @@ static void fill_state(const struct agree *a, struct kx_channel_state *s)
 	memcpy(s->digest, a->config.digest, sizeof(s->digest));
 	s->settled = agree_settled(a);
 	s->out = a->out;
+	s->role = a->config.initiator ? KX_INITIATOR : KX_RESPONDER;
 	for (i = 0; i < a->own_count; i++) {
 		/* One in grace is about to go: the peer must not move to it. */
 		if (a->own[i].in != QKD_SA_ACTIVE || a->own[i].retiring)
@@ -287,7 +302,7 @@ void agree_tick(struct agree *a)
 		send_state(a);
 	}
 	agree_settle(a);
-	agree_put(a);
+	agree_release(a);
 }
 
 /* -------- the link -------- */
@@ -341,7 +356,7 @@ int agree_frame(struct agree *a, const struct kx_frame *frame)
 		err = -EPROTO;
 	}
 	agree_settle(a);
-	agree_put(a);
+	agree_release(a);
 	return err;
 }
 

@@ -7,7 +7,7 @@
  *   agree_peer.c   the peer's epochs, and what follows from them
  *   agree_offer.c  initiator: offers keys
  *   agree_take.c   responder: takes them
- *   agree_put.c    both: derives an epoch and hands it to the backend
+ *   agree_release.c    both: derives an epoch and hands it to the backend
  */
 #ifndef UNP_AGREE_INTERNAL_H
 #define UNP_AGREE_INTERNAL_H
@@ -21,6 +21,9 @@
 #define AGREE_PAUSE_MS	  5000	/* longest pause after failures */
 #define AGREE_MISMATCH_MS 1000	/* longest pause after a key that the peer has not got */
 #define AGREE_SIMULATED	  64	/* epochs of which the mark is remembered */
+#define AGREE_LEAP_MAX                                                                             \
+	(1ULL << 28) /* epochs that the peer may be ahead: 8 years at one a second                 \
+		      */
 
 /** An epoch of this end. @retiring: RETIRE was sent. */
 struct agree_epoch {
@@ -89,6 +92,8 @@ struct agree_watermark {
  * @attached: @own is what the backend has
  * @session: counts link ups
  * @next: lowest epoch that may be used
+ * @unused: lowest epoch that was never used here, as store and backend know it:
+ *	    what the peer says of epochs is measured by it
  * @dirty: our state changed since it was last sent
  * @taking: the pool was asked for a key to offer
  * @no_keys: it had none
@@ -114,6 +119,7 @@ struct agree {
 	uint64_t session;
 
 	uint64_t next;
+	uint64_t unused;
 	uint64_t out;
 	struct agree_epoch *own;
 	uint32_t own_count;
@@ -154,8 +160,10 @@ struct agree {
 };
 
 /* agree.c */
+/** References: one is the owner's, each answer that is to come has one. */
 void agree_hold(struct agree *a);
-void agree_put(struct agree *a);
+/** Drops one; with the last it is freed. */
+void agree_release(struct agree *a);
 uint64_t agree_now(const struct agree *a);
 /** Keeps a sentence for listings and logs it. */
 __attribute__((format(printf, 2, 3))) void agree_error(struct agree *a, const char *format, ...);
@@ -163,6 +171,13 @@ __attribute__((format(printf, 2, 3))) void agree_error(struct agree *a, const ch
 void agree_settle(struct agree *a);
 /** Raises the lowest epoch that may be used. */
 void agree_raise_next(struct agree *a, uint64_t next);
+/** @epoch was used here: by the store, or by the backend. */
+void agree_used(struct agree *a, uint64_t epoch);
+/**
+ * Whether @next, which the peer names as its lowest free epoch, may be true. One that
+ * is not would make the channel unusable at both ends, and both would say it on.
+ */
+bool agree_plausible(const struct agree *a, uint64_t next);
 /** Every epoch below it stands here or never will. */
 uint64_t agree_settled(const struct agree *a);
 
@@ -186,6 +201,8 @@ bool agree_peer_number(const struct agree *a, uint64_t epoch);
 int agree_peer_state(struct agree *a, const struct kx_channel_state *state);
 /** Until its next state nothing is offered to it. */
 void agree_peer_gone(struct agree *a, const char *why);
+/** The same, for an epoch that is not agree_plausible(). */
+void agree_peer_implausible(struct agree *a, uint64_t epoch);
 /** RETIRE and WATERMARK as they follow from both ends' epochs. */
 void agree_peer_apply(struct agree *a);
 void agree_follow(struct agree *a);
@@ -203,10 +220,10 @@ void agree_take_waiting(struct agree *a);
 void agree_waiting_drop(struct agree *a, uint64_t epoch);
 void agree_reply(struct agree *a, uint64_t epoch, enum kx_status status);
 
-/* agree_put.c */
+/* agree_release.c */
 /** Takes the session secret of @slot; @slot->secret was allocated by agree_keep(). */
 int agree_keep(struct agree_slot *slot, const struct km_key *key);
-/** Derives and submits. Return: 0: agree_put_done() follows; or negative. */
+/** Derives and submits. Return: 0: the backend answers, the slot stays PUTTING; or negative. */
 int agree_put_epoch(struct agree_slot *slot);
 
 #endif

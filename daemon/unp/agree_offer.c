@@ -132,7 +132,7 @@ static void taken(void *arg, int err, uint64_t epoch, const struct km_key *key)
 		goto settle;
 	}
 	slot->epoch = epoch;
-	agree_raise_next(a, epoch + 1);
+	agree_used(a, epoch);
 	if (!a->up || slot->session != a->session)
 		err = -ENOTCONN; /* the key is spent, as is the epoch */
 	if (!err)
@@ -150,7 +150,7 @@ static void taken(void *arg, int err, uint64_t epoch, const struct km_key *key)
 settle:
 	agree_settle(a);
 out:
-	agree_put(a);
+	agree_release(a);
 }
 
 void agree_offer(struct agree *a)
@@ -171,7 +171,7 @@ void agree_offer(struct agree *a)
 		a->taking = false;
 		agree_slot_free(slot);
 		pause_offers(a);
-		agree_put(a);
+		agree_release(a);
 	}
 }
 
@@ -191,7 +191,10 @@ static void refused(struct agree *a, const struct kx_epoch_answer *answer)
 	a->dirty = true; /* settled has moved */
 	switch ((enum kx_status)answer->status) {
 	case KX_STALE:
-		agree_raise_next(a, answer->next < QKD_SPI_EPOCHS ? answer->next : QKD_SPI_EPOCHS);
+		if (agree_plausible(a, answer->next))
+			agree_raise_next(a, answer->next);
+		else
+			agree_peer_implausible(a, answer->next);
 		next_key_may_do(a);
 		break;
 	case KX_NO_CHANNEL:

@@ -76,7 +76,7 @@ void agree_own_list(struct agree *a)
 		/* The backend is lost, or memory is short: the clock comes back to it. */
 		a->listing = false;
 		a->resync_at = agree_now(a) + AGREE_STATE_MS;
-		agree_put(a);
+		agree_release(a);
 	}
 }
 
@@ -94,7 +94,7 @@ static int replace(struct agree *a, const struct qkd_epoch *records, size_t coun
 		own[i].out = records[i].out;
 		if (own[i].out == QKD_SA_ACTIVE)
 			a->out = own[i].epoch;
-		agree_raise_next(a, own[i].epoch + 1);
+		agree_used(a, own[i].epoch);
 	}
 	free(a->own);
 	a->own = own;
@@ -136,7 +136,7 @@ static void listed(void *arg, int err, const void *records, size_t count)
 	}
 	agree_settle(a);
 out:
-	agree_put(a);
+	agree_release(a);
 }
 
 void agree_resync(struct agree *a)

@@ -56,7 +56,7 @@ bool agree_peer_number(const struct agree *a, uint64_t epoch)
 
 static void ignore_done(void *arg, int err, const void *record)
 {
-	agree_put(arg);
+	agree_release(arg);
 }
 
 static void retire_done(void *arg, int err, const void *record)
@@ -67,14 +67,14 @@ static void retire_done(void *arg, int err, const void *record)
 	/* In use after all, or the backend is in trouble: look again. */
 	if (!a->dead && (err || (retire->status && retire->status != -ENOENT)))
 		agree_own_list(a);
-	agree_put(a);
+	agree_release(a);
 }
 
 static void submit(struct agree *a, uint32_t cmd, const void *record, backend_done_fn done)
 {
 	agree_hold(a);
 	if (a->ops->submit(a->arg, cmd, record, done, a))
-		agree_put(a);
+		agree_release(a);
 }
 
 /*
@@ -179,7 +179,7 @@ static void watermark_done(void *arg, int err, const void *record)
 
 	if (!a->dead && (err || ((const struct qkd_watermark *)record)->status))
 		a->watermark.valid = false; /* the next state brings it again */
-	agree_put(a);
+	agree_release(a);
 }
 
 static void send_watermark(struct agree *a)
@@ -194,7 +194,7 @@ static void send_watermark(struct agree *a)
 	agree_hold(a);
 	if (a->ops->submit(a->arg, QKD_CMD_WATERMARK, &w, watermark_done, a)) {
 		a->watermark.valid = false;
-		agree_put(a);
+		agree_release(a);
 	}
 }
 
@@ -283,22 +283,46 @@ static bool same_state(const struct agree *a, const struct kx_channel_state *s)
 	       !memcmp(a->peer.epoch, s->epoch, s->count * sizeof(s->epoch[0]));
 }
 
+void agree_peer_implausible(struct agree *a, uint64_t epoch)
+{
+	char why[sizeof(a->error)];
+
+	snprintf(why, sizeof(why),
+		 "the peer speaks of epoch %llu, here %llu is next: too far apart to be true; if "
+		 "the "
+		 "key store of an end was lost or put back, start with an empty one at both ends, "
+		 "or "
+		 "give the channel another name at both",
+		 (unsigned long long)epoch, (unsigned long long)a->unused);
+	agree_peer_gone(a, why);
+}
+
 /*
  * Epochs at or below what the peer holds, or below what it has settled, are
  * not ours to use any more: it has seen them, if we (or our store) have not.
  */
-static void learn_next(struct agree *a)
+static uint64_t next_of(const struct kx_channel_state *s)
 {
-	uint64_t next = a->peer.settled;
+	uint64_t next = s->settled;
 
-	if (a->peer.count && a->peer.epoch[a->peer.count - 1] >= next)
-		next = a->peer.epoch[a->peer.count - 1] + 1;
-	if (next > QKD_SPI_EPOCHS)
-		next = QKD_SPI_EPOCHS;
-	if (next > a->next) {
-		agree_raise_next(a, next);
-		a->dirty = true;
-	}
+	if (s->count && s->epoch[s->count - 1] >= next)
+		next = s->epoch[s->count - 1] + 1;
+	return next;
+}
+
+/* Nobody would offer, or nobody would take. */
+static bool same_role(struct agree *a, const struct kx_channel_state *s)
+{
+	bool initiator = a->config.initiator;
+
+	if (s->role != (initiator ? KX_INITIATOR : KX_RESPONDER))
+		return false;
+	a->clash = true;
+	agree_peer_gone(a, initiator ? "both ends of the link have the role initiator: one must be "
+				       "responder"
+				     : "both ends of the link have the role responder: one must be "
+				       "initiator");
+	return true;
 }
 
 int agree_peer_state(struct agree *a, const struct kx_channel_state *s)
@@ -319,6 +343,12 @@ int agree_peer_state(struct agree *a, const struct kx_channel_state *s)
 		return 0;
 	if (s->count > KX_EPOCHS_MAX)
 		return -EPROTO;
+	if (same_role(a, s))
+		return 0;
+	if (!agree_plausible(a, next_of(s))) {
+		agree_peer_implausible(a, next_of(s));
+		return 0;
+	}
 	a->peer.known = true;
 	a->peer.settled = s->settled;
 	a->peer.out = s->out;
@@ -331,7 +361,10 @@ int agree_peer_state(struct agree *a, const struct kx_channel_state *s)
 		a->failures = 0;
 		a->pause_until = 0;
 	}
-	learn_next(a);
+	if (next_of(s) > a->next) {
+		agree_raise_next(a, next_of(s));
+		a->dirty = true;
+	}
 	agree_waiting_drop(a, s->settled);
 	return 0;
 }

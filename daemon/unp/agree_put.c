@@ -88,7 +88,7 @@ static void put_done(void *arg, int err, const void *record)
 		agree_own_list(a);
 	agree_settle(a);
 out:
-	agree_put(a);
+	agree_release(a);
 }
 
 int agree_put_epoch(struct agree_slot *slot)
@@ -120,7 +120,7 @@ int agree_put_epoch(struct agree_slot *slot)
 		agree_hold(a);
 		err = a->ops->submit(a->arg, QKD_CMD_KEY_PUT, record, put_done, slot);
 		if (err)
-			agree_put(a);
+			agree_release(a);
 	}
 	secret_free(record);
 	return err;

@@ -105,6 +105,8 @@ static void taken(void *arg, int err, uint64_t epoch, const struct km_key *key)
 		agree_error(a, "the key for epoch %llu could not be taken from the store: %s",
 			    (unsigned long long)slot->epoch, strerror(-err));
 	if (!err)
+		agree_used(a, slot->epoch);
+	if (!err)
 		err = agree_keep(slot, key);
 	if (!err)
 		err = agree_put_epoch(slot);
@@ -113,7 +115,7 @@ static void taken(void *arg, int err, uint64_t epoch, const struct km_key *key)
 settle:
 	agree_settle(a);
 out:
-	agree_put(a);
+	agree_release(a);
 }
 
 static void take(struct agree_slot *slot)
@@ -125,7 +127,7 @@ static void take(struct agree_slot *slot)
 	agree_hold(a);
 	err = a->ops->take_id(a->arg, slot->epoch, &slot->key_id, taken, slot);
 	if (err) {
-		agree_put(a);
+		agree_release(a);
 		refuse(slot, KX_FAILED);
 	}
 }
@@ -171,7 +173,7 @@ static enum kx_status judge(const struct agree *a, const struct kx_epoch_offer *
 		return KX_ROLE;
 	if (offer->epoch < a->next)
 		return KX_STALE;
-	if (offer->epoch >= QKD_SPI_EPOCHS)
+	if (offer->epoch >= QKD_SPI_EPOCHS || !agree_plausible(a, offer->epoch))
 		return KX_FAILED;
 	if (!a->attached)
 		return KX_BUSY;
@@ -194,6 +196,8 @@ int agree_offered(struct agree *a, const struct kx_epoch_offer *offer)
 	}
 	if (status != KX_OK) {
 		agree_reply(a, offer->epoch, status);
+		if (status == KX_FAILED)
+			agree_peer_implausible(a, offer->epoch);
 		return 0;
 	}
 	slot->state = SLOT_WAITING;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* From a channel's configuration to the backend's record; see channel.h. */
-#include "config_address.h"
+#include "config/config_address.h"
 #include "unp/channel.h"
 #include "unp/digest.h"
 #include "unp/macsec_device.h"

@@ -301,7 +301,13 @@ static void backend_up(struct channels *cs)
 {
 	struct channel *c;
 
-	log_info("SAs are installed by %s", backend_name(cs->backend));
+	if (cs->which == CONFIG_BACKEND_AUTO && !strcmp(backend_name(cs->backend), "netlink"))
+		log_warn(
+			"/dev/qkd is not there, so SAs are installed by netlink: whoever may dump "
+			"them (`ip xfrm state`) sees their keys, and no rollover happens while "
+			"qkdkeyd is away. Load qkd.ko, or say `backend: netlink` if this is meant");
+	else
+		log_info("SAs are installed by %s", backend_name(cs->backend));
 	cs->opening = false;
 	cs->trouble[0] = '\0';
 	cs->failures = 0;

@@ -13,7 +13,7 @@
 #ifndef UNP_CHANNELS_H
 #define UNP_CHANNELS_H
 
-#include "config.h"
+#include "config/config.h"
 #include "km/kx.h"
 #include "km/pool.h"
 #include "unp/backend.h"

@@ -15,7 +15,7 @@
 #ifndef UNP_DERIVE_H
 #define UNP_DERIVE_H
 
-#include "config.h"
+#include "config/config.h"
 #include <linux/qkd.h>
 
 #define DERIVE_SECRET_BYTES 32

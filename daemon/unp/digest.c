@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Fingerprints of a channel's parameters; see digest.h. */
 #include "unp/digest.h"
-#include "config_address.h"
+#include "config/config_address.h"
 
 #include <errno.h>
 #include <openssl/evp.h>

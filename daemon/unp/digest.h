@@ -13,7 +13,7 @@
 #ifndef UNP_DIGEST_H
 #define UNP_DIGEST_H
 
-#include "config.h"
+#include "config/config.h"
 #include <linux/qkd.h>
 
 /**

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The macsec device of a channel; see macsec_device.h. */
 #include "unp/macsec_device.h"
-#include "config_address.h"
+#include "config/config_address.h"
 #include "log.h"
 
 #include <arpa/inet.h>

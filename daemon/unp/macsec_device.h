@@ -6,7 +6,7 @@
 #ifndef UNP_MACSEC_DEVICE_H
 #define UNP_MACSEC_DEVICE_H
 
-#include "config.h"
+#include "config/config.h"
 
 /**
  * struct macsec_device

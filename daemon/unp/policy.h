@@ -8,7 +8,7 @@
 #ifndef UNP_POLICY_H
 #define UNP_POLICY_H
 
-#include "config.h"
+#include "config/config.h"
 
 /** Policies of lower numbers come first. */
 #define POLICY_PRIORITY_ALLOW	0x5100

@@ -17,8 +17,8 @@
 #ifndef UNP_POLICY_RULES_H
 #define UNP_POLICY_RULES_H
 
-#include "config.h"
-#include "config_address.h"
+#include "config/config.h"
+#include "config/config_address.h"
 
 /** Values are those of XFRM_POLICY_*. */
 enum policy_direction {

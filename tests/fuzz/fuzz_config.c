@@ -3,7 +3,7 @@
  * The configuration: any octets must end in a good structure or in reports,
  * whole lines without control characters.
  */
-#include "config.h"
+#include "config/config.h"
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -140,9 +140,11 @@ const struct source_status *source_status(const struct source *source)
 	return &source_is;
 }
 
+static const char *backend_is = "module";
+
 const char *backend_name(const struct backend *backend)
 {
-	return "module";
+	return backend_is;
 }
 
 const struct backend *channels_backend(const struct channels *channels)
@@ -447,6 +449,35 @@ static void test_status(void **state)
 	assert_true(json_is_true(json_object_get(data, "simulated")));
 	assert_int_equal(json_array_size(json_object_get(data, "problems")), 0);
 	assert_int_equal(number_at(json_object_get(data, "channels"), "active"), 2);
+	json_decref(data);
+}
+
+/** Keys that a dump shows are a problem, unless they are asked for. */
+static void test_status_netlink(void **state)
+{
+	const json_t *problems;
+	json_t *data;
+
+	backend_is = "netlink";
+	data = ask_good("status", NULL);
+	problems = json_object_get(data, "problems");
+	assert_int_equal(json_array_size(problems), 1);
+	assert_string_equal(text_at(json_array_get(problems, 0), "object"), "backend netlink");
+	assert_non_null(strstr(text_at(json_array_get(problems, 0), "text"), "shows keys"));
+	assert_true(json_is_true(json_object_get(data, "degraded")));
+	json_decref(data);
+	config.backend = CONFIG_BACKEND_NETLINK;
+	data = ask_good("status", NULL);
+	assert_int_equal(json_array_size(json_object_get(data, "problems")), 0);
+	json_decref(data);
+	backend_is = "module";
+	config.backend = CONFIG_BACKEND_AUTO;
+	pool_is.problem = "km-b refuses all our keys: check peer_sae";
+	data = ask_good("status", NULL);
+	problems = json_object_get(data, "problems");
+	assert_int_equal(json_array_size(problems), 1);
+	assert_string_equal(text_at(json_array_get(problems, 0), "text"), pool_is.problem);
+	pool_is.problem = "";
 	json_decref(data);
 }
 
@@ -941,23 +972,12 @@ static void test_listen_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_status),
-		TEST(test_status_degraded),
-		TEST(test_links),
-		TEST(test_channels),
-		TEST(test_sas),
-		TEST(test_large_answer),
-		TEST(test_too_large_answer),
-		TEST(test_changes),
-		TEST(test_add),
-		TEST(test_bad_requests),
-		TEST(test_pipeline),
-		TEST(test_long_line),
-		TEST(test_gone_caller),
-		TEST(test_follow),
-		TEST(test_slow_follower),
-		TEST(test_slow_reader),
-		TEST(test_permission),
+		TEST(test_status),	  TEST(test_status_netlink),   TEST(test_status_degraded),
+		TEST(test_links),	  TEST(test_channels),	       TEST(test_sas),
+		TEST(test_large_answer),  TEST(test_too_large_answer), TEST(test_changes),
+		TEST(test_add),		  TEST(test_bad_requests),     TEST(test_pipeline),
+		TEST(test_long_line),	  TEST(test_gone_caller),      TEST(test_follow),
+		TEST(test_slow_follower), TEST(test_slow_reader),      TEST(test_permission),
 		TEST(test_listen_errors),
 	};
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Two ends of a channel agree, and go on agreeing; see agree_world.h. */
 #include "agree_world.h"
+#include "unp/agree_internal.h"
+#include "spi.h"
 
 static bool is_macsec(void **state)
 {
@@ -218,9 +220,127 @@ static void both_are_initiators(void **state)
 	world_link(w, true);
 	world_run(w, 5000);
 	assert_int_equal(waits(&w->a), CHANNEL_WAITS_PEER);
-	assert_non_null(strstr(error(&w->a), "role"));
+	assert_int_equal(waits(&w->b), CHANNEL_WAITS_PEER);
+	assert_non_null(strstr(error(&w->a), "the role initiator: one must be responder"));
+	assert_string_equal(error(&w->a), error(&w->b));
 	assert_int_equal(w->a.puts + w->b.puts, 0);
-	assert_true(w->offers <= 2 * w->config.wanted);
+	assert_int_equal(w->offers, 0);
+	world_end(w);
+}
+
+/* Nobody offers, and each says why. */
+static void both_are_responders(void **state)
+{
+	struct world *w = world_begin(20, is_macsec(state));
+
+	w->a.initiator = false;
+	world_start(&w->a);
+	world_start(&w->b);
+	world_run(w, 200);
+	world_link(w, true);
+	world_run(w, 5000);
+	assert_int_equal(waits(&w->a), CHANNEL_WAITS_PEER);
+	assert_int_equal(waits(&w->b), CHANNEL_WAITS_PEER);
+	assert_non_null(strstr(error(&w->a), "the role responder: one must be initiator"));
+	assert_string_equal(error(&w->a), error(&w->b));
+	/* Put right at A: its daemon starts anew. */
+	world_kill(&w->a);
+	w->a.initiator = true;
+	world_run(w, 500);
+	world_converges(w);
+	world_end(w);
+}
+
+/* -------- a peer that names epochs which cannot be -------- */
+
+static void bogus_state(struct end *e, uint64_t settled, uint64_t epoch)
+{
+	struct kx_frame frame = {.type = KX_CHANNEL_STATE};
+
+	memcpy(frame.state.channel, "office", 6);
+	memcpy(frame.state.digest, e->agree->config.digest, sizeof(frame.state.digest));
+	frame.state.role = e->initiator ? KX_RESPONDER : KX_INITIATOR;
+	frame.state.settled = settled;
+	frame.state.out = QKD_EPOCH_NONE;
+	frame.state.count = epoch != QKD_EPOCH_NONE;
+	frame.state.epoch[0] = epoch;
+	assert_int_equal(agree_frame(e->agree, &frame), 0);
+}
+
+static void bogus_epochs(void **state)
+{
+	static const uint64_t far[] = {QKD_SPI_EPOCHS, QKD_SPI_EPOCHS + 1, QKD_EPOCH_NONE,
+				       2 * AGREE_LEAP_MAX};
+	struct world *w = running(21, is_macsec(state));
+	struct kx_frame frame = {.type = KX_EPOCH_OFFER, .offer = {.channel = "office"}};
+	uint64_t next;
+	unsigned int i;
+
+	for (i = 0; i < 2 * sizeof(far) / sizeof(far[0]); i++) {
+		struct end *e = i & 1 ? &w->a : &w->b;
+
+		next = e->agree->next;
+		bogus_state(e, far[i / 2], QKD_EPOCH_NONE);
+		assert_int_equal(e->agree->next, next);
+		assert_int_equal(waits(e), CHANNEL_WAITS_PEER);
+		assert_non_null(strstr(error(e), "too far apart"));
+		bogus_state(e, 0, far[i / 2] - 1);
+		assert_int_equal(e->agree->next, next);
+		assert_int_equal(agree_settled(e->agree) <= next, 1);
+	}
+	/* An offer, which is answered and taken no notice of. */
+	next = w->b.agree->next;
+	memcpy(frame.offer.digest, w->b.agree->config.digest, sizeof(frame.offer.digest));
+	frame.offer.epoch = 2 * AGREE_LEAP_MAX;
+	assert_int_equal(agree_frame(w->b.agree, &frame), 0);
+	assert_int_equal(w->b.agree->next, next);
+	assert_int_equal(w->answers[KX_FAILED], 1);
+	/* The peer's true word puts all right. */
+	world_run(w, 3000);
+	assert_int_equal(waits(&w->a), CHANNEL_WAITS_NOTHING);
+	assert_int_equal(waits(&w->b), CHANNEL_WAITS_NOTHING);
+	world_converges(w);
+	world_end(w);
+}
+
+/* An answer that says STALE, and names an epoch from nowhere. */
+static void bogus_answer(void **state)
+{
+	struct world *w = running(22, is_macsec(state));
+	struct kx_frame frame = {.type = KX_EPOCH_ANSWER, .answer = {.channel = "office"}};
+	struct agree_slot *slot = NULL;
+	uint64_t next;
+	uint32_t i;
+
+	while (!slot) {
+		world_run(w, 5);
+		for (i = 0; i < w->a.agree->slots; i++)
+			if (w->a.agree->slot[i].state == SLOT_SENT)
+				slot = &w->a.agree->slot[i];
+	}
+	next = w->a.agree->next;
+	frame.answer.epoch = slot->epoch;
+	frame.answer.status = KX_STALE;
+	frame.answer.next = QKD_SPI_EPOCHS;
+	assert_int_equal(agree_frame(w->a.agree, &frame), 0);
+	assert_int_equal(w->a.agree->next, next);
+	assert_non_null(strstr(error(&w->a), "too far apart"));
+	world_converges(w);
+	world_end(w);
+}
+
+/* A lost store is far behind, and may leap; what is believed is measured by what was used. */
+static void leaps_are_bounded(void **state)
+{
+	struct world *w = running(23, is_macsec(state));
+	uint64_t unused = w->b.agree->unused;
+
+	bogus_state(&w->b, unused + AGREE_LEAP_MAX, QKD_EPOCH_NONE);
+	assert_int_equal(w->b.agree->next, unused + AGREE_LEAP_MAX);
+	bogus_state(&w->b, unused + AGREE_LEAP_MAX + 1, QKD_EPOCH_NONE);
+	assert_int_equal(w->b.agree->next, unused + AGREE_LEAP_MAX);
+	assert_non_null(strstr(error(&w->b), "too far apart"));
+	world_kill(&w->b);
 	world_end(w);
 }
 
@@ -404,6 +524,10 @@ int main(void)
 		BOTH_KINDS(store_lost),
 		BOTH_KINDS(other_parameters),
 		BOTH_KINDS(both_are_initiators),
+		BOTH_KINDS(both_are_responders),
+		BOTH_KINDS(bogus_epochs),
+		BOTH_KINDS(bogus_answer),
+		BOTH_KINDS(leaps_are_bounded),
 		BOTH_KINDS(gone_at_the_peer),
 		BOTH_KINDS(things_fail),
 		BOTH_KINDS(marks_simulated_keys),

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct kx {
 	const struct kx_handler *handler;
@@ -42,6 +43,7 @@ static struct pool pool;
 static struct channels *channels;
 static char did[4096];
 static int policy_error;
+static bool device_absent;
 static int add_status;
 static uint64_t row_next;
 static const char *stored_spec;
@@ -242,8 +244,8 @@ static const struct backend_ops fake_ops = {
 	.list_epochs = fake_list_epochs,
 };
 
-int backend_open_device(struct loop *l, const struct backend_events *e, struct backend **backend,
-			char *error, size_t error_len)
+static int open_fake(const struct backend_ops *ops, const struct backend_events *e,
+		     struct backend **backend, char *error, size_t error_len)
 {
 	struct backend *fake;
 
@@ -254,7 +256,7 @@ int backend_open_device(struct loop *l, const struct backend_events *e, struct b
 	}
 	fake = calloc(1, sizeof(*fake));
 	assert_non_null(fake);
-	fake->ops = &fake_ops;
+	fake->ops = ops;
 	fake->hello.max_lookahead = 64;
 	fake->hello.max_lookahead_macsec = 2;
 	events = *e;
@@ -262,10 +264,22 @@ int backend_open_device(struct loop *l, const struct backend_events *e, struct b
 	return 0;
 }
 
+int backend_open_device(struct loop *l, const struct backend_events *e, struct backend **backend,
+			char *error, size_t error_len)
+{
+	if (device_absent)
+		return -ENOENT;
+	return open_fake(&fake_ops, e, backend, error, error_len);
+}
+
 int backend_open_netlink(struct loop *l, const struct backend_events *e, struct backend **backend,
 			 char *error, size_t error_len)
 {
-	return backend_open_device(l, e, backend, error, error_len);
+	static struct backend_ops netlink_ops;
+
+	netlink_ops = fake_ops;
+	netlink_ops.name = "netlink";
+	return open_fake(&netlink_ops, e, backend, error, error_len);
 }
 
 int policy_install(const struct config_channel *config, const struct config_peer *peer,
@@ -443,6 +457,8 @@ static int setup(void **state)
 	did[0] = '\0';
 	last_event[0] = '\0';
 	policy_error = 0;
+	device_absent = false;
+	config.backend = CONFIG_BACKEND_AUTO;
 	add_status = 0;
 	memset(epochs, 0, sizeof(epochs));
 	epochs_count = 0;
@@ -788,6 +804,50 @@ static void rollover_needs_a_channel(void **state)
 	assert_int_equal(told_err, 0);
 }
 
+/** What start() writes to the log. */
+static void log_of_start(char *text, size_t size)
+{
+	int ends[2], saved = dup(STDERR_FILENO);
+	ssize_t len;
+
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	start();
+	settle();
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(ends[1]);
+	len = read(ends[0], text, size - 1);
+	close(ends[0]);
+	assert_true(len >= 0);
+	text[len] = '\0';
+}
+
+static void falling_back_to_netlink_is_warned_of(void **state)
+{
+	char text[2048];
+
+	device_absent = true;
+	log_of_start(text, sizeof(text));
+	assert_non_null(strstr(text, "warning: /dev/qkd is not there, so SAs are installed by "
+				     "netlink: whoever may dump them"));
+	assert_string_equal(backend_name(channels_backend(channels)), "netlink");
+}
+
+static void netlink_that_was_asked_for_is_not(void **state)
+{
+	char text[2048];
+
+	device_absent = true;
+	channels_destroy(channels);
+	config.backend = CONFIG_BACKEND_NETLINK;
+	assert_int_equal(
+		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
+	log_of_start(text, sizeof(text));
+	assert_null(strstr(text, "warning"));
+	assert_non_null(strstr(text, "SAs are installed by netlink"));
+}
+
 static void a_lost_backend_is_shown(void **state)
 {
 	start();
@@ -933,6 +993,8 @@ int main(void)
 		TEST(adds_at_run_time),
 		TEST(remembers_what_was_added),
 		TEST(rollover_needs_a_channel),
+		TEST(falling_back_to_netlink_is_warned_of),
+		TEST(netlink_that_was_asked_for_is_not),
 		TEST(a_lost_backend_is_shown),
 		TEST(a_lost_backend_is_opened_again),
 		TEST(the_module_may_come_later),

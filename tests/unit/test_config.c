@@ -3,8 +3,8 @@
  * The configuration: good files load with their defaults, each mistake gets
  * its own report with file, line and field, and all of them in one run.
  */
-#include "config.h"
-#include "config_address.h"
+#include "config/config.h"
+#include "config/config_address.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -505,6 +505,9 @@ static void refused(bool greeted, const void *octets, size_t len, uint16_t code,
 static void test_malformed(void **state)
 {
 	static const uint8_t unknown[] = {0, 0, 0, 1, 0, 99, 0, 0, 7};
+	static const uint8_t beyond[] = {0, 0, 0, 1, 1, 0, 0, 0, 7};
+	static const uint8_t too_early[] = {0, 0, 0, 1, 0, 0x80, 0, 0, 7};
+	static const uint8_t too_long[] = {0, 0, 0x40, 1, 0, 0x80, 0, 0};
 	static const uint8_t reserved[] = {0, 0, 0, 8, 0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0};
 	static const uint8_t long_frame[] = {0, 0, 0x40, 1, 0, 34, 0, 0};
 	static const uint8_t huge[] = {0xff, 0xff, 0xff, 0xff, 0, 34, 0, 0};
@@ -517,6 +520,9 @@ static void test_malformed(void **state)
 	node_start(&bob, "bob", port_b, "alice", 0, "bob", "ca");
 	refused(false, unknown, sizeof(unknown), KX_ERROR_FRAME, "type 99");
 	refused(true, unknown, sizeof(unknown), KX_ERROR_FRAME, "type 99");
+	refused(true, beyond, sizeof(beyond), KX_ERROR_FRAME, "type 256");
+	refused(false, too_early, sizeof(too_early), KX_ERROR_FRAME, "128 before the hello");
+	refused(true, too_long, sizeof(too_long), KX_ERROR_FRAME, "16385 octets, too long");
 	refused(true, reserved, sizeof(reserved), KX_ERROR_FRAME, "type 2");
 	refused(true, long_frame, sizeof(long_frame), KX_ERROR_FRAME, "16385 octets, too long");
 	refused(true, huge, sizeof(huge), KX_ERROR_FRAME, "too long");
@@ -568,6 +574,49 @@ static void test_fragments(void **state)
 	raw_end();
 	run_until(bob.down == 1);
 	free(frame);
+}
+
+static size_t offer_octets(uint8_t *octets, size_t size, uint64_t epoch)
+{
+	static struct kx_frame frame;
+
+	memset(&frame.offer, 0, sizeof(frame.offer));
+	frame.type = KX_EPOCH_OFFER;
+	strcpy(frame.offer.channel, "ch");
+	frame.offer.epoch = epoch;
+	return (size_t)kx_frame_encode(&frame, octets, size);
+}
+
+/** A peer of a later version: features that we do not know, frames that we may ignore. */
+static void test_later_version(void **state)
+{
+	static const uint16_t lengths[] = {0, 1, 5000, KX_PAYLOAD_MAX};
+	static uint8_t octets[8 * KX_PAYLOAD_MAX];
+	size_t len = hello_octets(octets, KX_VERSION, "alice", 1);
+	uint64_t epoch = 0;
+
+	node_start(&bob, "bob", port_b, "alice", 0, "bob", "ca");
+	octets[KX_HEADER_BYTES + 2] = 0xff;
+	octets[KX_HEADER_BYTES + 3] = 0xff;
+	for (int i = 0; i < 4; i++) {
+		octets[len] = octets[len + 1] = 0;
+		octets[len + 2] = (uint8_t)(lengths[i] >> 8);
+		octets[len + 3] = (uint8_t)lengths[i];
+		octets[len + 4] = 0;
+		octets[len + 5] = i & 1 ? KX_IGNORABLE_FIRST : KX_IGNORABLE_LAST;
+		octets[len + 6] = octets[len + 7] = 0;
+		memset(octets + len + KX_HEADER_BYTES, 0xa5, lengths[i]);
+		len += KX_HEADER_BYTES + lengths[i];
+		len += offer_octets(octets + len, sizeof(octets) - len, ++epoch);
+	}
+	raw_connect();
+	assert_int_equal(stream_write(raw.stream, octets, len), 0);
+	run_until(bob.frames == 4);
+	assert_int_equal(bob.last_epoch, 4);
+	assert_null(raw_error());
+	/* And it said what it understands itself. */
+	assert_int_equal(raw.data[KX_HEADER_BYTES + 2] | raw.data[KX_HEADER_BYTES + 3], 0);
+	raw_end();
 }
 
 static void test_silence(void **state)
@@ -647,6 +696,7 @@ int main(void)
 		kx_test(test_not_configured),  kx_test(test_bad_config),
 		kx_test(test_malformed),       kx_test(test_fragments),
 		kx_test(test_silence),	       kx_test(test_called_again),
+		kx_test(test_later_version),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);

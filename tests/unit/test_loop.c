@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -345,6 +346,179 @@ static void test_more_operations_than_places(void **state)
 	close(fds[1]);
 }
 
+/* -------- a ring that stays full for a while -------- */
+
+/*
+ * Instead of liburing's, for all of this program: a kernel that is short of
+ * memory takes no submissions (-EAGAIN), but completions go on.
+ */
+static bool submit_fails;
+
+int io_uring_submit(struct io_uring *ring)
+{
+	int (*real)(struct io_uring *) = dlsym(RTLD_NEXT, "io_uring_submit");
+
+	return submit_fails ? -EAGAIN : real(ring);
+}
+
+int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe,
+				     unsigned int wait_nr, struct __kernel_timespec *ts,
+				     sigset_t *mask)
+{
+	int (*real)(struct io_uring *, struct io_uring_cqe **, unsigned int,
+		    struct __kernel_timespec *, sigset_t *) =
+		dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout");
+
+	return submit_fails ? io_uring_wait_cqe_timeout(ring, cqe, ts)
+			    : real(ring, cqe, wait_nr, ts, mask);
+}
+
+static struct loop_op fillers[1024];
+static int quiet[2];
+static int fillers_left;
+
+static void filler_done(struct loop_op *op, int res)
+{
+	fillers_left--;
+}
+
+static void fill_ring(void)
+{
+	int i;
+
+	submit_fails = true;
+	assert_int_equal(pipe(quiet), 0);
+	memset(fillers, 0, sizeof(fillers));
+	for (i = 0; i < 1024; i++) {
+		fillers[i].done = filler_done;
+		if (loop_poll(loop, &fillers[i], quiet[0], POLLIN) == -EAGAIN)
+			break;
+	}
+	assert_in_range(i, 1, 1023);
+	fillers_left = i;
+}
+
+static void empty_ring(void)
+{
+	submit_fails = false;
+	close(quiet[1]); /* POLLHUP */
+	while (fillers_left) {
+		struct loop_timer soon = {.fire = stop};
+
+		assert_int_equal(loop_timer_set(loop, &soon, 5), 0);
+		loop_run(loop);
+	}
+	close(quiet[0]);
+}
+
+/** What stands in the ring is with the kernel before it is filled. */
+static void run_a_moment(void)
+{
+	struct loop_timer soon = {.fire = stop};
+
+	assert_int_equal(loop_timer_set(loop, &soon, 20), 0);
+	loop_run(loop);
+}
+
+static bool mail_was_lost;
+
+static void look_at_mail(void *arg)
+{
+	mail_was_lost = !loop->mail_op.busy;
+	loop_stop(loop, 0);
+}
+
+/** Where the next letter could not be waited for, it comes all the same. */
+static void test_mail_survives_a_full_ring(void **state)
+{
+	run_a_moment();
+	fill_ring();
+	assert_int_equal(loop_post(loop, look_at_mail, NULL), 0);
+	loop_run(loop);
+	assert_true(mail_was_lost);
+	run_a_moment(); /* tried again, in vain */
+	assert_false(loop->mail_op.busy);
+	empty_ring();
+	assert_true(loop->mail_op.busy);
+	assert_int_equal(loop_post(loop, stop, (void *)5), 0);
+	assert_int_equal(loop_run(loop), 5);
+}
+
+static int usr1_seen;
+
+static void count_signal(int signo, void *arg)
+{
+	usr1_seen++;
+	loop_stop(loop, 0);
+}
+
+static void test_signals_survive_a_full_ring(void **state)
+{
+	int set[] = {SIGUSR1};
+
+	usr1_seen = 0;
+	assert_int_equal(loop_signals(loop, set, 1, count_signal, NULL), 0);
+	run_a_moment();
+	fill_ring();
+	raise(SIGUSR1);
+	loop_run(loop);
+	assert_int_equal(usr1_seen, 1);
+	empty_ring();
+	raise(SIGUSR1);
+	loop_run(loop);
+	assert_int_equal(usr1_seen, 2);
+}
+
+static void test_cancel_survives_a_full_ring(void **state)
+{
+	struct loop_op *ops[3];
+	int fds[3][2];
+
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pipe(fds[i]), 0);
+		ops[i] = calloc(1, sizeof(*ops[i]));
+		ops[i]->done = stop_with_result;
+		assert_int_equal(loop_poll(loop, ops[i], fds[i][0], POLLIN), 0);
+	}
+	run_a_moment();
+	fill_ring();
+	for (int i = 0; i < 3; i++)
+		loop_op_cancel(loop, ops[i]);
+	loop_op_cancel(loop, ops[2]); /* twice is once */
+	/* One of them ends by itself, and is gone. */
+	assert_int_equal(write(fds[1][1], "x", 1), 1);
+	loop_run(loop);
+	assert_int_equal(result, POLLIN);
+	assert_false(ops[1]->busy);
+	free(ops[1]);
+	run_a_moment();
+	assert_true(ops[0]->busy && ops[2]->busy);
+	result = 0;
+	empty_ring();
+	while (ops[0]->busy || ops[2]->busy)
+		run_a_moment();
+	assert_int_equal(result, -ECANCELED);
+	free(ops[0]);
+	free(ops[2]);
+	for (int i = 0; i < 3; i++) {
+		close(fds[i][0]);
+		close(fds[i][1]);
+	}
+}
+
+static void test_register_again(void **state)
+{
+	char *pages[2];
+
+	loop_unregister_buffer(loop); /* there is none: nothing */
+	for (int i = 0; i < 2; i++) {
+		pages[i] = aligned_alloc(4096, 4096);
+		assert_int_equal(loop_register_buffer(loop, pages[i], 4096), 0);
+		loop_unregister_buffer(loop);
+		free(pages[i]);
+	}
+}
+
 static void test_register_one_buffer(void **state)
 {
 	char *page = aligned_alloc(4096, 4096);
@@ -458,7 +632,11 @@ int main(void)
 		LOOP_TEST(test_forget_frees_at_once),
 		LOOP_TEST(test_destroy_cancels),
 		LOOP_TEST(test_more_operations_than_places),
+		LOOP_TEST(test_mail_survives_a_full_ring),
+		LOOP_TEST(test_signals_survive_a_full_ring),
+		LOOP_TEST(test_cancel_survives_a_full_ring),
 		LOOP_TEST(test_register_one_buffer),
+		LOOP_TEST(test_register_again),
 		LOOP_TEST(test_uring_cmd_is_submitted),
 		LOOP_TEST(test_signals),
 		LOOP_TEST(test_resolve),

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <jansson.h>
 #include <netinet/in.h>
+#include <sqlite3.h>
 
 static struct loop *loop;
 
@@ -561,6 +562,72 @@ static void test_mismatch(void **state)
 		take_both();
 }
 
+/*
+ * A peer that refuses every key - its device is of another pair - costs a key
+ * at a time with growing pauses, not all that the device has.
+ */
+static void refused_by_all(const char *reason)
+{
+	size_t drawn;
+
+	start_both();
+	run_until(strstr(status_of(&alice).problem, reason));
+	assert_non_null(strstr(status_of(&alice).problem, "bob refuses all our keys"));
+	assert_non_null(strstr(status_of(&alice).problem, "peer_sae"));
+	/* What was drawn before the first verdict: no more than the pool wanted to hold. */
+	run_until(alice.pool->refusals >= 4 && status_of(&alice).pending == 0 &&
+		  loop_timer_pending(&alice.pool->fill_again));
+	drawn = device.given;
+	assert_in_range(drawn, 4, 20 + alice.pool->refusals);
+	/* Nothing goes round the pause, however long it is. */
+	assert_int_equal(loop_timer_set(loop, &alice.pool->fill_again, 300000), 0);
+	pool_fill(alice.pool);
+	pool_recount(alice.pool);
+	run_until(!alice.pool->counting);
+	assert_int_equal(device.given, drawn);
+	assert_true(ready(&alice, 0));
+	/* And after it comes one key, which counts as a failure more. */
+	alice.pool->refusals = 10;
+	assert_int_equal(loop_timer_set(loop, &alice.pool->fill_again, 0), 0);
+	run_until(alice.pool->refusals == 11 && status_of(&alice).discarded == drawn + 1);
+	assert_int_equal(device.given, drawn + 1);
+	assert_true(loop_timer_pending(&alice.pool->fill_again));
+	assert_int_equal(loop_timer_set(loop, &alice.pool->fill_again, 0), 0);
+	/* Put right: the next probe is accepted, and the pool fills. */
+	device.forget = device.corrupt = 0;
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+	assert_string_equal(status_of(&alice).problem, "");
+	assert_int_equal(alice.pool->refusals, 0);
+	assert_int_equal(status_of(&alice).discarded, drawn + 1);
+	take_both();
+}
+
+static void test_all_unknown_to_peer(void **state)
+{
+	device.forget = DEVICE_KEYS;
+	refused_by_all("its device does not know them");
+}
+
+static void test_all_mismatch(void **state)
+{
+	device.corrupt = DEVICE_KEYS;
+	refused_by_all("other bytes under the same key IDs");
+}
+
+/** A new KM link is a reason to try at once: the peer may have been put right. */
+static void test_refused_until_peer_restarts(void **state)
+{
+	device.forget = DEVICE_KEYS;
+	start_both();
+	run_until(alice.pool->refusals >= 3 && status_of(&alice).pending == 0);
+	alice.pool->refusals = 11;
+	loop_timer_set(loop, &alice.pool->fill_again, 300000);
+	device.forget = 0;
+	node_stop(&bob);
+	node_start(&bob);
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+}
+
 /** One bad key ID does not spoil the others of its batch. */
 static void test_unknown_to_peer(void **state)
 {
@@ -680,6 +747,26 @@ static void test_announced_again(void **state)
 	assert_memory_equal(&taken.key.id, &keys[0].id, sizeof(keys[0].id));
 }
 
+/** PENDING keys whose values were changed on disk do not take the place of new ones. */
+static void test_damaged_pending(void **state)
+{
+	char path[PATH_BYTES + 16];
+	struct km_key keys[20];
+	sqlite3 *db;
+
+	for (int i = 0; i < 20; i++)
+		random_key(&keys[i]);
+	seed(&alice, keys, 20, STORE_PENDING);
+	snprintf(path, sizeof(path), "%s/keys.db", alice.directory);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE keys SET sealed = x'00'", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	start_both();
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+	assert_int_equal(status_of(&alice).discarded, 20);
+}
+
 static void test_restart(void **state)
 {
 	start_both();
@@ -700,6 +787,45 @@ static void test_restart(void **state)
 	/* A key that bob's device gave as bob ended is lost. What is left, both have. */
 	for (int i = 0; i < 20; i++)
 		take_both();
+}
+
+/** Without its store the peer has none of the keys: they go in one go, at either end. */
+static void store_lost_at(struct node *victim, struct node *other)
+{
+	char path[PATH_BYTES + 16];
+
+	start_both();
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+	take_both();
+	run_until(ready(&alice, 20) && ready(&bob, 20));
+	node_stop(victim);
+	/* The other daemon starts anew too: it knows all the same. */
+	node_stop(other);
+	snprintf(path, sizeof(path), "%s/keys.db", victim->directory);
+	assert_int_equal(unlink(path), 0);
+	start_both();
+	run_until(status_of(other).discarded == 20 && ready(&alice, 20) && ready(&bob, 20));
+	assert_int_equal(status_of(&alice).discarded + status_of(&bob).discarded, 20);
+	assert_string_equal(status_of(&alice).problem, "");
+	/* Each key is at both ends. */
+	assert_int_equal(take(), 0);
+	for (int i = 0; i < 19; i++) {
+		struct taken there, here = taken;
+
+		assert_int_equal(take_id(here.epoch + 1000, &here.key.id, &there), 0);
+		assert_memory_equal(there.key.value, here.key.value, sizeof(here.key.value));
+		assert_int_equal(take(), 0);
+	}
+}
+
+static void test_peer_lost_its_store(void **state)
+{
+	store_lost_at(&bob, &alice);
+}
+
+static void test_initiator_lost_its_store(void **state)
+{
+	store_lost_at(&alice, &bob);
 }
 
 static void test_on_ready(void **state)
@@ -783,14 +909,27 @@ static int remove_certificates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		pool_test(test_fill_and_take),	    pool_test(test_roles),
-		pool_test(test_both_initiators),    pool_test(test_simulated),
-		pool_test(test_all_or_none),	    pool_test(test_mismatch),
-		pool_test(test_unknown_to_peer),    pool_test(test_peer_device_away),
-		pool_test(test_peer_device_denies), pool_test(test_source_errors),
-		pool_test(test_announced_again),    pool_test(test_restart),
-		pool_test(test_on_ready),	    pool_test(test_end_answers),
+		pool_test(test_fill_and_take),
+		pool_test(test_roles),
+		pool_test(test_both_initiators),
+		pool_test(test_simulated),
+		pool_test(test_all_or_none),
+		pool_test(test_mismatch),
+		pool_test(test_unknown_to_peer),
+		pool_test(test_peer_device_away),
+		pool_test(test_peer_device_denies),
+		pool_test(test_source_errors),
+		pool_test(test_announced_again),
+		pool_test(test_restart),
+		pool_test(test_on_ready),
+		pool_test(test_end_answers),
 		pool_test(test_create_errors),
+		pool_test(test_all_unknown_to_peer),
+		pool_test(test_all_mismatch),
+		pool_test(test_refused_until_peer_restarts),
+		pool_test(test_damaged_pending),
+		pool_test(test_peer_lost_its_store),
+		pool_test(test_initiator_lost_its_store),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificates, remove_certificates);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static struct loop *loop;
@@ -44,6 +45,36 @@ static int tear_down(void **state)
 	loop_destroy(loop);
 	remove_directory(directory);
 	return 0;
+}
+
+/* -------- what was made durable -------- */
+
+static ino_t synced[64]; /* inodes, the last ones */
+static size_t synced_count;
+static ino_t unsyncable;
+
+/** Instead of the C library's, for all of this program. */
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_ino == unsyncable) {
+		errno = EIO;
+		return -1;
+	}
+	synced[synced_count++ % 64] = st.st_ino;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static bool was_synced(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	for (size_t i = 0; i < 64; i++)
+		if (synced[i] == st.st_ino)
+			return true;
+	return false;
 }
 
 /* -------- requests that wait for their answer -------- */
@@ -150,6 +181,22 @@ static int list(const char *link, enum store_key_state state, size_t max)
 	return answer(store_list(store, link, state, max, on_keys, NULL));
 }
 
+static uint64_t told_discarded;
+
+static void on_peer(void *arg, int err, uint64_t discarded)
+{
+	got.err = err;
+	told_discarded = discarded;
+	loop_stop(loop, 0);
+}
+
+static int tell_peer(const char *link, const uint8_t peer[16])
+{
+	int err = answer(store_peer(store, link, peer, on_peer, NULL));
+
+	return err ? err : (int)told_discarded;
+}
+
 static void expect_counts(const char *link, unsigned int pending, unsigned int ready,
 			  unsigned int used, unsigned int discarded)
 {
@@ -187,6 +234,22 @@ static long long sql(const char *text)
 	assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
 	sqlite3_close(db);
 	return value;
+}
+
+/** The same, for a text. */
+static void sql_text(const char *query, char *text, size_t size)
+{
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+
+	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, query, -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_true(sqlite3_column_bytes(stmt, 0) > 0);
+	assert_in_range(snprintf(text, size, "%s", (const char *)sqlite3_column_text(stmt, 0)), 1,
+			size - 1);
+	assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+	sqlite3_close(db);
 }
 
 /* -------- the life of a key -------- */
@@ -395,6 +458,65 @@ static void count_key(void *arg, int err, uint64_t epoch, const struct km_key *k
 }
 
 /** One that fails does not take those with it that were committed in one group. */
+static void count_ping(void *arg, int err)
+{
+	assert_int_equal(err, 0);
+	++*(int *)arg;
+}
+
+/** A new store of the peer ends what was shared with its old one, once. */
+static void test_peer(void **state)
+{
+	static const uint8_t first[16] = {1}, second[16] = {2};
+	struct km_key keys[8];
+
+	random_keys(keys, 8);
+	keys[4].simulated = true;
+	assert_int_equal(add("link", keys, 2, STORE_PENDING), 0);
+	assert_int_equal(add("link", keys + 2, 4, STORE_READY), 0);
+	assert_int_equal(add("other", keys + 6, 2, STORE_READY), 0);
+	assert_int_equal(take("link", "ch", 0), 0);
+	/* The first that is heard of: nothing is known of any before. */
+	assert_int_equal(tell_peer("link", first), 0);
+	assert_int_equal(tell_peer("link", first), 0);
+	expect_counts("link", 2, 3, 1, 0);
+	close_store();
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(tell_peer("link", first), 0);
+	assert_int_equal(tell_peer("link", second), 3);
+	expect_counts("link", 2, 0, 1, 3);
+	assert_false(got.counts.simulated);
+	assert_int_equal(take("link", "ch", 0), -ENOKEY);
+	assert_int_equal(tell_peer("link", second), 0);
+	/* Other links have peers of their own, and what comes after is shared with the new one. */
+	assert_int_equal(tell_peer("other", second), 0);
+	expect_counts("other", 0, 2, 0, 0);
+	assert_int_equal(set_state("link", &keys[0], STORE_READY), 0);
+	assert_int_equal(tell_peer("link", second), 0);
+	expect_counts("link", 1, 1, 1, 3);
+	assert_int_equal(tell_peer("link", first), 1);
+	assert_int_equal(tell_peer("none", first), 0);
+	assert_int_equal(tell_peer("none", second), 0);
+	assert_int_equal(store_peer(store, "", first, on_peer, NULL), -EINVAL);
+	assert_int_equal(store_peer(store, NULL, first, on_peer, NULL), -EINVAL);
+}
+
+/** A sign of life comes in its turn, and at the latest with the end. */
+static void test_ping(void **state)
+{
+	struct km_key key;
+	int pings = 0;
+
+	assert_int_equal(answer(store_ping(store, on_done, NULL)), 0);
+	random_key(&key);
+	assert_int_equal(store_add(store, "link", &key, 1, STORE_READY, NULL, NULL), 0);
+	assert_int_equal(store_ping(store, count_ping, &pings), 0);
+	close_store();
+	assert_int_equal(pings, 1);
+	assert_int_equal(open_store(), 0);
+	expect_counts("link", 0, 1, 0, 0);
+}
+
 static void test_group(void **state)
 {
 	struct km_key keys[1000], unknown;
@@ -534,20 +656,54 @@ static void test_constraints(void **state)
 		"UPDATE keys SET state = 3, sealed = NULL, channel = 1, epoch = 0 WHERE state = 2",
 		"INSERT INTO keys(key_id, link, state, simulated, sealed, added, changed)"
 		" SELECT key_id, link, 2, 0, x'00', 0, 0 FROM keys",
+		/* OR REPLACE removes what is in its way, and fires no delete trigger. */
+		"INSERT OR REPLACE INTO keys(key_id, link, state, simulated, sealed, added, "
+		"changed)"
+		" SELECT key_id, link, 2, 0, x'00', 0, 0 FROM keys WHERE state = 3",
+		"INSERT OR REPLACE INTO keys(seq, key_id, link, state, simulated, sealed, added,"
+		" changed) SELECT seq, randomblob(16), link, 2, 0, x'00', 0, 0 FROM keys",
+		"INSERT OR REPLACE INTO keys(key_id, link, state, simulated, channel, epoch, added,"
+		" changed) SELECT randomblob(16), link, 3, 0, channel, epoch, 0, 0 FROM keys"
+		" WHERE state = 3",
+		"UPDATE OR REPLACE keys SET key_id = (SELECT key_id FROM keys WHERE state = 3)"
+		" WHERE state = 2",
+		"UPDATE OR REPLACE keys SET seq = (SELECT seq FROM keys WHERE state = 3)"
+		" WHERE state = 2",
+		"UPDATE OR REPLACE keys SET state = 3, sealed = NULL, channel = 1, epoch = 0"
+		" WHERE state = 2",
+		"INSERT OR REPLACE INTO channels(name, next_epoch) VALUES ('ch', 0)",
+		"INSERT OR REPLACE INTO channels(id, name, next_epoch) VALUES (1, 'other', 0)",
+		"UPDATE OR REPLACE channels SET name = 'ch' WHERE name = 'second'",
+		"UPDATE channels SET name = 'third'",
 	};
+	static const char rows[] = "SELECT group_concat(hex(key_id) || state || ifnull(epoch, '-'))"
+				   " FROM (SELECT * FROM keys ORDER BY seq)";
+	char before[256], after[256];
 	struct km_key keys[2];
 	sqlite3 *db;
 
 	random_keys(keys, 2);
 	assert_int_equal(add("link", keys, 2, STORE_READY), 0);
 	assert_int_equal(take("link", "ch", 0), 0);
+	assert_int_equal(answer(store_channel(store, "second", on_channels, NULL)), 0);
 	close_store();
+	sql_text(rows, before, sizeof(before));
 	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
-		assert_int_equal(sqlite3_exec(db, forbidden[i], NULL, NULL, NULL),
-				 SQLITE_CONSTRAINT);
+		if (sqlite3_exec(db, forbidden[i], NULL, NULL, NULL) != SQLITE_CONSTRAINT)
+			fail_msg("was not refused: %s", forbidden[i]);
+	/* IGNORE passes no trigger either. */
+	assert_int_equal(sqlite3_exec(db,
+				      "UPDATE OR IGNORE keys SET state = 3, sealed = NULL,"
+				      " channel = 1, epoch = 0 WHERE state = 2",
+				      NULL, NULL, NULL),
+			 SQLITE_CONSTRAINT);
 	sqlite3_close(db);
+	sql_text(rows, after, sizeof(after));
+	assert_string_equal(before, after);
 	assert_int_equal(open_store(), 0);
+	assert_int_equal(add("link", keys, 2, STORE_READY), 0); /* as ever: it changes nothing */
+	expect_counts("link", 0, 1, 1, 0);
 }
 
 static void test_changed_value(void **state)
@@ -561,13 +717,49 @@ static void test_changed_value(void **state)
 	sql("UPDATE keys SET sealed = (SELECT sealed FROM keys WHERE seq = 4) WHERE seq = 1");
 	sql("UPDATE keys SET simulated = 1 WHERE seq = 2");
 	assert_int_equal(open_store(), 0);
-	assert_int_equal(list("link", STORE_READY, 10), 0);
-	assert_int_equal(got.count, 2);
+	/* Whatever meets them first discards them. */
 	assert_int_equal(take_id("link", "ch", 0, &keys[1]), -ENOKEY);
+	expect_counts("link", 0, 3, 0, 1);
 	assert_int_equal(take("link", "ch", 0), 0);
 	assert_same_key(&got.keys[0], &keys[2]);
 	assert_int_equal(got.epoch, 0);
 	expect_counts("link", 0, 1, 1, 2);
+}
+
+/** Damaged keys do not count for keys, in a list or a search: PENDING ones too. */
+static void test_changed_value_listed(void **state)
+{
+	struct km_key keys[6];
+
+	random_keys(keys, 6);
+	assert_int_equal(add("link", keys, 3, STORE_PENDING), 0);
+	assert_int_equal(add("link", keys + 3, 3, STORE_READY), 0);
+	close_store();
+	sql("UPDATE keys SET sealed = (SELECT sealed FROM keys WHERE seq = 4) WHERE seq = 1");
+	sql("UPDATE keys SET sealed = x'00' WHERE seq = 3"); /* cut */
+	sql("UPDATE keys SET simulated = 1 WHERE seq = 5");
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(list("link", STORE_PENDING, 10), 0);
+	assert_int_equal(got.count, 1);
+	assert_same_key(&got.keys[0], &keys[1]);
+	expect_counts("link", 1, 3, 0, 2);
+	assert_int_equal(list("link", STORE_PENDING, 10), 0);
+	assert_int_equal(got.count, 1);
+	expect_counts("link", 1, 3, 0, 2);
+	assert_int_equal(list("link", STORE_DISCARDED, 10), 0);
+	assert_int_equal(got.count, 2);
+	assert_int_equal(set_state("link", &keys[0], STORE_READY), 0);
+	expect_counts("link", 1, 3, 0, 2);
+	assert_int_equal(answer(store_find(store, "link", &keys[4].id, 1, on_found, NULL)), 0);
+	assert_int_equal(got.found[0].state, STORE_DISCARDED);
+	expect_counts("link", 1, 2, 0, 3);
+	/* Not one that is another link's. */
+	close_store();
+	sql("UPDATE keys SET sealed = x'00' WHERE seq = 6");
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(answer(store_find(store, "none", &keys[5].id, 1, on_found, NULL)), 0);
+	assert_true(got.found[0].other_link);
+	expect_counts("link", 1, 2, 0, 3);
 }
 
 /* -------- what cannot be opened -------- */
@@ -578,6 +770,67 @@ static void refused(int err, const char *text)
 	assert_null(store);
 	if (!strstr(message, text) || !strstr(message, directory))
 		fail_msg("message \"%s\" lacks \"%s\"", message, text);
+}
+
+/** A store that the first release made, before the triggers of schema 2. */
+static void make_schema_1(void)
+{
+	static const char *const triggers[] = {"keys_once", "keys_same", "keys_epoch_once",
+					       "channels_once", "channels_same"};
+	char text[80];
+
+	for (size_t i = 0; i < sizeof(triggers) / sizeof(triggers[0]); i++) {
+		snprintf(text, sizeof(text), "DROP TRIGGER %s", triggers[i]);
+		sql(text);
+	}
+	sql("UPDATE meta SET value = 1 WHERE name = 'schema'");
+}
+
+static void test_migration(void **state)
+{
+	static const char schema[] =
+		"SELECT group_concat(name || sql) FROM"
+		" (SELECT * FROM sqlite_schema WHERE sql NOT NULL ORDER BY name)";
+	static char before[8192], after[8192];
+	struct km_key keys[3];
+
+	random_keys(keys, 3);
+	assert_int_equal(add("link", keys, 3, STORE_READY), 0);
+	assert_int_equal(take("link", "ch", 7), 0);
+	close_store();
+	sql_text(schema, before, sizeof(before));
+	make_schema_1();
+	assert_int_equal(open_store(), 0);
+	expect_counts("link", 0, 2, 1, 0);
+	assert_int_equal(take("link", "ch", 0), 0);
+	assert_int_equal(got.epoch, 8);
+	assert_same_key(&got.keys[0], &keys[1]);
+	close_store();
+	/* As a new one, and once only. */
+	sql_text(schema, after, sizeof(after));
+	assert_string_equal(before, after);
+	assert_int_equal(sql("SELECT value FROM meta WHERE name = 'schema'"), 2);
+	assert_int_equal(open_store(), 0);
+}
+
+/** A step that cannot be done leaves nothing of itself, and no way around it. */
+static void test_migration_fails(void **state)
+{
+	struct km_key key;
+
+	random_key(&key);
+	assert_int_equal(add("link", &key, 1, STORE_READY), 0);
+	close_store();
+	make_schema_1();
+	/* In the way of the step's last part. */
+	sql("CREATE TRIGGER channels_same BEFORE UPDATE ON channels BEGIN SELECT 1; END");
+	refused(-EIO, "has schema 1, which cannot be brought to 2");
+	assert_int_equal(sql("SELECT value FROM meta WHERE name = 'schema'"), 1);
+	assert_int_equal(sql("SELECT count(*) FROM sqlite_schema WHERE name = 'keys_once'"), 0);
+	sql("DROP TRIGGER channels_same");
+	assert_int_equal(open_store(), 0);
+	assert_int_equal(take("link", "ch", 0), 0);
+	assert_same_key(&got.keys[0], &key);
 }
 
 static void test_wrong_master_key(void **state)
@@ -636,9 +889,9 @@ static void test_damaged(void **state)
 	assert_int_equal(open_store(), 0);
 	expect_counts("link", 0, 0, 0, 0);
 	close_store();
-	sql("UPDATE meta SET value = 2 WHERE name = 'schema'");
-	refused(-EPROTONOSUPPORT, "schema 2, this qkdkeyd knows 1");
-	sql("UPDATE meta SET value = 1 WHERE name = 'schema'");
+	sql("UPDATE meta SET value = value + 1 WHERE name = 'schema'");
+	refused(-EPROTONOSUPPORT, "a newer qkdkeyd wrote it. Install that version again");
+	sql("UPDATE meta SET value = value - 1 WHERE name = 'schema'");
 	sql("DELETE FROM meta WHERE name = 'probe'");
 	refused(-EIO, "is damaged");
 	unlink(database);
@@ -657,6 +910,33 @@ static void test_directory(void **state)
 	assert_non_null(strstr(message, "cannot make the store's directory"));
 	assert_int_equal(store_open(loop, "/dev/null", master, &store, message, sizeof(message)),
 			 -ENOTDIR);
+	assert_int_equal(open_store(), 0);
+}
+
+/** A new directory is there after a power cut, with what is in it. */
+static void test_new_directory(void **state)
+{
+	char path[PATH_BYTES + 16];
+	struct stat st;
+
+	close_store();
+	snprintf(path, sizeof(path), "%s/new", directory);
+	memset(synced, 0, sizeof(synced));
+	assert_int_equal(store_open(loop, path, master, &store, message, sizeof(message)), 0);
+	assert_true(was_synced(directory));
+	assert_true(was_synced(path));
+	close_store();
+	/* Where it cannot be made durable, it is not there: the next start tries again. */
+	snprintf(path, sizeof(path), "%s/other/", directory);
+	assert_int_equal(stat(directory, &st), 0);
+	unsyncable = st.st_ino;
+	assert_int_equal(store_open(loop, path, master, &store, message, sizeof(message)), -EIO);
+	unsyncable = 0;
+	assert_non_null(strstr(message, "cannot be made durable"));
+	assert_int_equal(stat(path, &st), -1);
+	assert_int_equal(store_open(loop, path, master, &store, message, sizeof(message)), 0);
+	assert_true(was_synced(directory));
+	close_store();
 	assert_int_equal(open_store(), 0);
 }
 
@@ -837,6 +1117,7 @@ static int on_full_disk(void)
 	}
 	if (got.err != -ENOSPC || take("link", "ch", 0) != -ENOSPC)
 		return 4;
+	random_keys(keys, 64);
 	if (add("link", keys, 64, STORE_READY) != -ENOSPC)
 		return 5;
 	if (list("link", STORE_READY, 64) || got.count != 63 - epoch)
@@ -873,16 +1154,32 @@ static void test_full_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		store_test(test_oldest_first),	store_test(test_pending),
-		store_test(test_take_id),	store_test(test_enters_once),
-		store_test(test_find),		store_test(test_arguments),
-		store_test(test_channels),	store_test(test_group),
-		store_test(test_close_answers), store_test(test_reopen),
-		store_test(test_on_disk),	store_test(test_constraints),
-		store_test(test_changed_value), store_test(test_wrong_master_key),
-		store_test(test_second_opener), store_test(test_damaged),
-		store_test(test_directory),	store_test(test_read_only),
-		store_test(test_kill),		store_test(test_full_disk),
+		store_test(test_oldest_first),
+		store_test(test_pending),
+		store_test(test_take_id),
+		store_test(test_enters_once),
+		store_test(test_find),
+		store_test(test_arguments),
+		store_test(test_channels),
+		store_test(test_group),
+		store_test(test_ping),
+		store_test(test_peer),
+		store_test(test_close_answers),
+		store_test(test_reopen),
+		store_test(test_on_disk),
+		store_test(test_constraints),
+		store_test(test_changed_value),
+		store_test(test_changed_value_listed),
+		store_test(test_wrong_master_key),
+		store_test(test_second_opener),
+		store_test(test_damaged),
+		store_test(test_new_directory),
+		store_test(test_directory),
+		store_test(test_read_only),
+		store_test(test_migration),
+		store_test(test_migration_fails),
+		store_test(test_kill),
+		store_test(test_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -912,6 +912,151 @@ static void test_max_streams(void **state)
 	run_until(server.closed);
 }
 
+/* -------- strangers who keep the door busy -------- */
+
+#define STRANGERS 60
+
+static struct end strangers[STRANGERS];
+static unsigned int strangers_seen;
+
+/* The first connections are strangers', the one after them is the client's. */
+static void on_accepted_stranger(struct stream *stream, void *arg)
+{
+	struct end *end = &strangers[strangers_seen];
+
+	if (strangers_seen == STRANGERS) {
+		on_accepted(stream, &server);
+		return;
+	}
+	strangers_seen++;
+	end->accepted++;
+	end->stream = stream;
+	stream_set_owner(stream, &end_ops, end);
+	wake();
+}
+
+static const struct stream_listener_ops stranger_ops = {.accepted = on_accepted_stranger};
+
+static int connect_raw_from(const char *source, uint16_t port)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET}, to = from;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	inet_pton(AF_INET, source, &from.sin_addr);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+	to.sin_port = htons(port);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+static unsigned int strangers_left(void)
+{
+	unsigned int left = 0;
+
+	for (int i = 0; i < STRANGERS; i++)
+		left += strangers[i].stream != NULL;
+	return left;
+}
+
+/* Whether the connection still stands at our end: nothing has come, not even an end. */
+static bool stands(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+static void stranger_end(void)
+{
+	for (int i = 0; i < STRANGERS; i++)
+		assert_int_equal(strangers[i].opened, 0);
+}
+
+static uint16_t open_door(unsigned int max)
+{
+	struct tls_context *tls = pki_context("alice", "ca", TLS_1_3_ONLY, NULL);
+
+	memset(strangers, 0, sizeof(strangers));
+	strangers_seen = 0;
+	assert_int_equal(stream_listen(loop, tls, "127.0.0.1", 0, max, 600000, &stranger_ops, NULL,
+				       &listener),
+			 0);
+	tls_context_destroy(tls);
+	return stream_listener_port(listener);
+}
+
+static void meet_at_door(uint16_t port)
+{
+	struct tls_context *tls = pki_context("bob", "ca", TLS_1_3_ONLY, NULL);
+
+	connect_tls(tls, port, "alice");
+	tls_context_destroy(tls);
+	run_until(client.opened && server.opened);
+	assert_string_equal(server.name, "bob");
+}
+
+/** Of one address no more than its part shakes hands; the oldest go, and a peer comes through. */
+static void test_one_source_does_not_keep_the_door(void **state)
+{
+	uint16_t port = open_door(40); /* a quarter: 10 */
+	int fds[STRANGERS];
+
+	for (int i = 0; i < STRANGERS; i++)
+		fds[i] = connect_raw(port);
+	run_until(strangers_seen == STRANGERS && strangers_left() == 10);
+	for (int i = 0; i < STRANGERS; i++) {
+		assert_int_equal(strangers[i].closed, i < STRANGERS - 10);
+		assert_int_equal(stands(fds[i]), i >= STRANGERS - 10);
+	}
+	assert_int_equal(strangers[0].err, -ECONNABORTED);
+	assert_contains(strangers[0].reason, "too many connections at once");
+	meet_at_door(port);
+	stranger_end();
+	for (int i = 0; i < STRANGERS; i++)
+		close(fds[i]);
+	run_until(strangers_left() == 0);
+}
+
+/** Many sources fill all places: the oldest newcomer goes, who is known stays. */
+static void test_full_door_opens_for_peers(void **state)
+{
+	uint16_t port = open_door(20);
+	int fds[STRANGERS];
+	char source[32];
+
+	/* One that is known, before all others. */
+	strangers_seen = STRANGERS;
+	meet_at_door(port);
+	strangers_seen = 0;
+	for (int i = 0; i < STRANGERS; i++) {
+		snprintf(source, sizeof(source), "127.0.1.%d", i + 1);
+		fds[i] = connect_raw_from(source, port);
+		run_until(strangers_seen == (unsigned int)i + 1);
+	}
+	run_until(strangers_left() == 19);
+	assert_int_equal(server.closed, 0);
+	assert_int_equal(strangers[STRANGERS - 20].closed, 1);
+	assert_int_equal(strangers[STRANGERS - 19].closed, 0);
+	stream_abort(client.stream);
+	run_until(client.closed && server.closed);
+	memset(&client, 0, sizeof(client));
+	memset(&server, 0, sizeof(server));
+	/* One place is free, and is taken; then a peer comes all the same. */
+	strangers_seen = 0;
+	memset(&strangers[0], 0, sizeof(strangers[0]));
+	close(fds[0]);
+	fds[0] = connect_raw_from("127.0.2.1", port);
+	run_until(strangers_seen == 1);
+	strangers_seen = STRANGERS;
+	meet_at_door(port);
+	run_until(strangers_left() == 19);
+	stranger_end();
+	for (int i = 0; i < STRANGERS; i++)
+		close(fds[i]);
+	run_until(strangers_left() == 0);
+}
+
 /* -------- Unix sockets -------- */
 
 static void test_unix(void **state)
@@ -1135,6 +1280,8 @@ int main(void)
 		STREAM_TEST(test_abort_while_connecting),
 		STREAM_TEST(test_bad_arguments),
 		STREAM_TEST(test_max_streams),
+		STREAM_TEST(test_one_source_does_not_keep_the_door),
+		STREAM_TEST(test_full_door_opens_for_peers),
 		STREAM_TEST(test_unix),
 		STREAM_TEST(test_unix_stale_socket_is_replaced),
 		STREAM_TEST(test_unix_leaves_other_files_alone),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The verbs that do more than show an answer. */
-#include "config.h"
+#include "config/config.h"
 #include "qkdctl.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The words in which mistakes in the configuration are reported. */
-#include "config_parts.h"
+#include "config/config_parts.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "config_address.h"
+#include "config/config_address.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>

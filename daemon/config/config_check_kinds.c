@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The fields of an ESP channel and of a MACsec channel. */
-#include "config_address.h"
-#include "config_parts.h"
+#include "config/config_address.h"
+#include "config/config_parts.h"
 #include <net/if.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>

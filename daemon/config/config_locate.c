@@ -4,7 +4,7 @@
  * Hostile files end early: no anchors and aliases (so no bombs), no tags, one
  * document, and bounds on depth, fields, values and nodes.
  */
-#include "config_parts.h"
+#include "config/config_parts.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Loads the configuration: see config_parts.h for the steps. */
-#include "config.h"
-#include "config_parts.h"
+#include "config/config.h"
+#include "config/config_parts.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

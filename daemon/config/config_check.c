@@ -3,8 +3,8 @@
  * Defaults, ranges, and what the fields say about one another. Every mistake
  * is reported; nothing here stops at the first.
  */
-#include "config_parts.h"
-#include "config_address.h"
+#include "config/config_parts.h"
+#include "config/config_address.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Checks of single fields, used by config_check*.c. */
-#include "config_parts.h"
+#include "config/config_parts.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What must not come twice in a list. */
-#include "config_address.h"
-#include "config_parts.h"
+#include "config/config_address.h"
+#include "config/config_parts.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -13,7 +13,7 @@
 #ifndef CONFIG_PARTS_H
 #define CONFIG_PARTS_H
 
-#include "config.h"
+#include "config/config.h"
 #include <cyaml/cyaml.h>
 
 #define CONFIG_FILE_MAX	 (8U << 20) /* octets */

@@ -3,7 +3,7 @@
  * The schema of the configuration file, for libcyaml. Every field is optional
  * here: config_check.c knows what must be there, and says so with the reason.
  */
-#include "config_parts.h"
+#include "config/config_parts.h"
 
 #define OPTIONAL CYAML_FLAG_OPTIONAL
 #define TEXT(type, member)                                                                         \

@@ -4,7 +4,7 @@
  * but stops at the first mistake; and it would take "flase" as true, and 010
  * as 8.
  */
-#include "config_parts.h"
+#include "config/config_parts.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
