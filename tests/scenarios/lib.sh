@@ -411,27 +411,29 @@ capture_stop() {
 	done
 }
 
-frames() { # DEVICE FILTER
-	local s
+captured() { # DEVICE FILTER: number of frames
+	local s n=0
 
 	for s in a b; do
-		tcpdump -r "$WORK/$1-$s.pcap" -n "$2" 2>/dev/null
+		n=$((n + $(tcpdump -r "$WORK/$1-$s.pcap" --count "$2" 2>/dev/null | awk '{ print $1 }')))
 	done
+	echo $n
 }
 
-captured() { # DEVICE FILTER...: number of frames
-	frames "$1" "$2" | wc -l
+clear_filter() { # DEVICE
+	if [ "$1" = wan ]; then echo 'not (ip proto 50) and not arp'; else echo 'not ether proto 0x88e5'; fi
 }
 
 in_clear() { # DEVICE: number of frames that are not encrypted
-	clear_frames "$1" | wc -l
+	captured "$1" "$(clear_filter "$1")"
 }
 
-clear_frames() { # DEVICE
-	local filter='not (ip proto 50) and not arp'
+clear_frames() { # DEVICE: what they are
+	local s
 
-	[ "$1" = wan ] || filter='not ether proto 0x88e5'
-	frames "$1" "$filter"
+	for s in a b; do
+		tcpdump -r "$WORK/$1-$s.pcap" -n "$(clear_filter "$1")" 2>/dev/null
+	done
 }
 
 marker_seen() { # DEVICE

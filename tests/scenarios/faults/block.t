@@ -38,6 +38,8 @@ for c in $CHANNELS; do
 done
 capture_stop wan
 capture_stop mac
+check "wan: encrypted frames were seen" at_least "$(captured wan 'ip proto 50')" 12
+check "mac: encrypted frames were seen" at_least "$(captured mac 'ether proto 0x88e5')" 12
 for device in wan mac; do
 	check "$device: never a frame in the clear" equal "$(in_clear $device)" 0
 done
