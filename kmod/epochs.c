@@ -200,6 +200,30 @@ static bool plan(struct qkd_action *action, enum qkd_action_type type, struct qk
 	return true;
 }
 
+/* When the outbound side goes down for want of a key; ~0: not now. */
+static u64 block_time(const struct qkd_epochs *e)
+{
+	if (e->state != QKD_CHANNEL_OVERDUE)
+		return ~0ULL;
+	if (e->config.on_exhausted == QKD_EXHAUSTED_BLOCK)
+		return e->due;
+	return e->config.hard_ms ? e->due + e->config.hard_ms : ~0ULL;
+}
+
+/*
+ * To block is to send nothing more. An older SA in its grace time would still
+ * be found by packets once the one in use is gone, so those go first.
+ */
+static bool plan_block(struct qkd_epochs *e, struct qkd_action *action)
+{
+	u32 i;
+
+	for (i = 0; i < e->count; i++)
+		if (e->slot[i].out == QKD_SA_GRACE)
+			return plan(action, QKD_ACTION_REMOVE_OUT, &e->slot[i]);
+	return plan(action, QKD_ACTION_BLOCK, find(e, e->out));
+}
+
 /* Steps of the outbound side: move on, or say that there is nowhere to go. */
 static bool plan_switch(struct qkd_epochs *e, u64 now, struct qkd_action *action)
 {
@@ -212,12 +236,7 @@ static bool plan_switch(struct qkd_epochs *e, u64 now, struct qkd_action *action
 		e->forced = false;
 	if (due)
 		return plan(action, QKD_ACTION_EXHAUSTED, NULL);
-	if (e->state != QKD_CHANNEL_OVERDUE)
-		return false;
-	if (e->config.on_exhausted == QKD_EXHAUSTED_BLOCK ||
-	    (e->config.hard_ms && now >= e->due + e->config.hard_ms))
-		return plan(action, QKD_ACTION_BLOCK, find(e, e->out));
-	return false;
+	return now >= block_time(e) && plan_block(e, action);
 }
 
 static bool plan_removal(struct qkd_epochs *e, u64 now, struct qkd_action *action)
@@ -330,11 +349,7 @@ static u64 switch_deadline(const struct qkd_epochs *e)
 		return 0;
 	if (e->state == QKD_CHANNEL_ACTIVE)
 		return e->due;
-	if (e->state != QKD_CHANNEL_OVERDUE)
-		return ~0ULL;
-	if (e->config.on_exhausted == QKD_EXHAUSTED_BLOCK)
-		return 0;
-	return e->config.hard_ms ? e->due + e->config.hard_ms : ~0ULL;
+	return block_time(e);
 }
 
 u64 qkd_epochs_deadline(const struct qkd_epochs *e)

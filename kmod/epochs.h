@@ -13,7 +13,8 @@
  *  - epochs only grow; none is put twice
  *  - outbound moves only forward, and only to an epoch that the peer holds
  *  - an old SA stays grace_ms after it was replaced
- *  - without a next key the channel holds or blocks; it never falls back
+ *  - without a next key the channel holds or blocks; it never falls back, not
+ *    even to an SA whose grace time has not ended yet
  */
 #ifndef QKD_EPOCHS_H
 #define QKD_EPOCHS_H
@@ -104,7 +105,7 @@ enum qkd_action_type {
 	QKD_ACTION_REMOVE_OUT,	 /* remove the outbound SA of epoch */
 	QKD_ACTION_FORGET,	 /* both are gone: release slot->sa */
 	QKD_ACTION_EXHAUSTED,	 /* report: a rollover is due, no key is ready */
-	QKD_ACTION_BLOCK,	 /* remove the outbound SA in use: epoch */
+	QKD_ACTION_BLOCK,	 /* remove the outbound SA in use: epoch, the last one */
 };
 
 /**

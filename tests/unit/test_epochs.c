@@ -233,6 +233,44 @@ static void block_stops_at_once(void **state)
 	end(&t);
 }
 
+/* Old SAs in a long grace time must not carry the traffic on. */
+static void block_takes_older_ones_down_first(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	struct end t;
+
+	config.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	config.grace_ms = 2500;
+	begin(&t, &config, 0);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 2, NONE);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 1000), "+1");
+	assert_string_equal(after(&t, 1000), "+2");
+	assert_int_equal(t.slot[0].out, QKD_SA_GRACE);
+	assert_string_equal(after(&t, 1000), "X o0 o1 B2");
+	assert_int_equal(t.e.out, NONE);
+	end(&t);
+}
+
+static void the_hard_limit_takes_older_ones_down_first(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	struct end t;
+
+	config.grace_ms = 2500;
+	config.hard_ms = 500;
+	begin(&t, &config, 0);
+	put_all(&t, 0, 1);
+	watermark(&t, 0, 1, NONE);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 1000), "+1");
+	assert_string_equal(after(&t, 1000), "X");
+	assert_int_equal(t.slot[0].out, QKD_SA_GRACE);
+	assert_string_equal(after(&t, 500), "o0 B1");
+	end(&t);
+}
+
 static void watermark_bounds_the_switch(void **state)
 {
 	struct end t;
@@ -557,6 +595,8 @@ int main(void)
 		cmocka_unit_test(hold_ends_when_a_key_comes),
 		cmocka_unit_test(hold_without_a_limit_never_blocks),
 		cmocka_unit_test(block_stops_at_once),
+		cmocka_unit_test(block_takes_older_ones_down_first),
+		cmocka_unit_test(the_hard_limit_takes_older_ones_down_first),
 		cmocka_unit_test(watermark_bounds_the_switch),
 		cmocka_unit_test(moves_when_the_peer_lost_the_key_in_use),
 		cmocka_unit_test(forced_switch),

@@ -189,6 +189,16 @@ both watermark 3 0 0 0
 check "block: blocked when due" wait_until state_is a 3 blocked
 check "block: no packet leaves" equal "$(in_the_clear ping_through)" ""
 check "block: the SA is gone" epoch_is a 3 0 active none
+both delete 3
+# Old outbound SAs stand in their grace time when the keys run out.
+for s in a b; do
+	site_channel $s 3 rollover=500 grace=60000 exhausted=block
+done
+put_both 3 0 3
+both watermark 3 0 2 0
+check "block: the third of three keys ends" wait_until state_is a 3 blocked
+check "block: no packet leaves under an older key" not ping_through
+check "block: no outbound SA is left" not contains "$(ip -n a xfrm state)" "^src $(outer a 4) "
 
 # --- the module and its namespaces -------------------------------------------
 check "the module does not unload under a channel" not rmmod qkd
