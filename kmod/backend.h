@@ -38,6 +38,8 @@ struct qkd_sa {
  *            stays usable for what is on its way, or is NULL
  * @remove_in: the inbound SA goes, if it is still there
  * @remove_out: the outbound SA goes, if it is still there
+ * @stands: whether the inbound or, if it was activated, the outbound SA is
+ *          still there, for all that others may have done
  * @report: fills the backend's part of a listing
  */
 struct qkd_backend {
@@ -47,6 +49,7 @@ struct qkd_backend {
 	int (*activate)(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old);
 	void (*remove_in)(struct qkd_chan *c, struct qkd_sa *sa);
 	void (*remove_out)(struct qkd_chan *c, struct qkd_sa *sa);
+	bool (*stands)(struct qkd_chan *c, const struct qkd_sa *sa, bool out);
 	void (*report)(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r);
 };
 

@@ -192,6 +192,7 @@ static int counters(struct qkd_file *f, union record *r)
 	c = qkd_channel_lock(f->ns, r->counters.channel);
 	if (!c)
 		return -ENOENT;
+	qkd_rollover_refresh(c);
 	qkd_channel_count(c, &r->counters);
 	qkd_channel_unlock(c);
 	return 0;
@@ -275,6 +276,7 @@ static ssize_t epoch_list(const struct run *run)
 		r.status = -ENOENT;
 		return write_record(run, 0, &r);
 	}
+	qkd_rollover_refresh(c);
 	n = list_epochs(run, c, &r);
 	qkd_channel_unlock(c);
 	return n;

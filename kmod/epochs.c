@@ -192,6 +192,23 @@ int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch)
 	return 0;
 }
 
+bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot, bool in, bool out)
+{
+	in = in && slot->in == QKD_SA_ACTIVE;
+	out = out && slot->out == QKD_SA_ACTIVE;
+	if (in) {
+		retire_in(slot, now);
+		if (slot->out == QKD_SA_READY)
+			retire_out(slot, now);
+	}
+	if (out) {
+		retire_out(slot, now);
+		e->out = QKD_EPOCH_NONE;
+		e->state = QKD_CHANNEL_IDLE;
+	}
+	return in || out;
+}
+
 static bool plan(struct qkd_action *action, enum qkd_action_type type, struct qkd_epoch_slot *s)
 {
 	action->type = type;

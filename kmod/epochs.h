@@ -159,6 +159,19 @@ int qkd_epochs_force(struct qkd_epochs *e);
 int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch);
 
 /**
+ * qkd_epochs_lost - somebody else removed SAs of @slot
+ * @in: the inbound SA is not there any more
+ * @out: the outbound one is not, though it was in use or in its grace time
+ *
+ * What is left of them is removed at once. With the inbound SA goes an outbound
+ * one that is not in use yet: both ends then make room for a new epoch. Without
+ * an outbound SA the channel is IDLE until an epoch is ready.
+ *
+ * Return: whether that matters: one of them was in use or stood ready.
+ */
+bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot, bool in, bool out);
+
+/**
  * qkd_epochs_next - the next step that is due at @now
  * Return: true and @action filled, or false: nothing to do until the deadline.
  */

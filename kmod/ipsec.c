@@ -266,6 +266,15 @@ static void remove_out(struct qkd_chan *c, struct qkd_sa *sa)
 	sa->out = NULL;
 }
 
+/* One that was never inserted is nobody else's to delete. */
+static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
+{
+	const struct xfrm_state *x = out ? sa->out : sa->in;
+	u8 state = x ? READ_ONCE(x->km.state) : XFRM_STATE_VOID;
+
+	return state == XFRM_STATE_VALID || state == XFRM_STATE_VOID;
+}
+
 static void read_lifetime(struct xfrm_state *x, u64 *packets, u64 *bytes)
 {
 	spin_lock_bh(&x->lock);
@@ -293,5 +302,6 @@ const struct qkd_backend qkd_ipsec_backend = {
 	.activate = activate,
 	.remove_in = remove_in,
 	.remove_out = remove_out,
+	.stands = stands,
 	.report = report,
 };

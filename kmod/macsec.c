@@ -386,6 +386,22 @@ static void remove_out(struct qkd_chan *c, struct qkd_sa *sa)
 	act_for(c, act_remove_out, sa);
 }
 
+/*
+ * Whether the device is there. To look for the association itself would take a
+ * request to the driver each time.
+ */
+static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
+{
+	struct net_device *dev;
+	bool is;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(c->ns->net, c->config.ifindex);
+	is = dev && netif_is_macsec(dev);
+	rcu_read_unlock();
+	return is;
+}
+
 static void report(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r)
 {
 	r->an = sa->an;
@@ -398,5 +414,6 @@ const struct qkd_backend qkd_macsec_backend = {
 	.activate = activate,
 	.remove_in = remove_in,
 	.remove_out = remove_out,
+	.stands = stands,
 	.report = report,
 };

@@ -11,6 +11,9 @@
 #include "record.h"
 #include "rollover.h"
 
+/* How soon it is seen that somebody else removed an SA. */
+#define POLL_MS 5000
+
 static struct workqueue_struct *wq;
 
 int qkd_rollover_init(void)
@@ -111,15 +114,37 @@ static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 	}
 }
 
+/* Sleeps for POLL_MS at most while anything stands: somebody may remove it. */
 static void set_timer(struct qkd_chan *c)
 {
 	u64 deadline = qkd_epochs_deadline(&c->epochs);
 	u64 now = now_ms();
 
-	if (deadline == ~0ULL)
+	if (!c->epochs.count)
 		return; /* one that still runs finds nothing to do */
 	deadline = deadline > now ? deadline - now : 0;
-	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, 86400000)));
+	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, POLL_MS)));
+}
+
+/*
+ * A flush of xfrm's states, a macsec device that is removed: without this the
+ * peer would be told of SAs that are not there, and move on to them.
+ */
+static void find_lost(struct qkd_chan *c)
+{
+	struct qkd_epochs *e = &c->epochs;
+	u32 i;
+
+	for (i = 0; i < e->count; i++) {
+		struct qkd_epoch_slot *s = &e->slot[i];
+		bool in = !c->backend->stands(c, s->sa, false);
+		bool out = !c->backend->stands(c, s->sa, true);
+
+		if (!qkd_epochs_lost(e, now_ms(), s, in, out))
+			continue;
+		c->counters.failed++;
+		emit(c, QKD_EVENT_FAILED, s->epoch, 0, -ESTALE);
+	}
 }
 
 static void run(struct qkd_chan *c)
@@ -128,12 +153,18 @@ static void run(struct qkd_chan *c)
 	int err;
 
 	lockdep_assert_held(&c->lock);
+	find_lost(c);
 	while (qkd_epochs_next(&c->epochs, now_ms(), &action)) {
 		err = carry_out(c, &action);
 		qkd_epochs_done(&c->epochs, now_ms(), &action, err);
 		report(c, &action, err);
 	}
 	set_timer(c);
+}
+
+void qkd_rollover_refresh(struct qkd_chan *c)
+{
+	run(c);
 }
 
 void qkd_rollover_work(struct work_struct *work)
@@ -230,8 +261,8 @@ int qkd_rollover_force(struct qkd_chan *c, struct qkd_rollover *r)
 	if (err)
 		return err;
 	run(c);
-	if (c->epochs.out == before)
-		return -EAGAIN; /* none of the ready ones would go in */
+	if (c->epochs.out == before || c->epochs.out == QKD_EPOCH_NONE)
+		return -EAGAIN; /* none of the ready ones would go in, or stood */
 	r->epoch = c->epochs.out;
 	return 0;
 }

@@ -382,6 +382,61 @@ static void retire(void **state)
 	end(&t);
 }
 
+static struct qkd_epoch_slot *lost(struct end *t, u32 i, bool in, bool out, bool matters)
+{
+	assert_int_equal(qkd_epochs_lost(&t->e, t->now, &t->slot[i], in, out), matters);
+	return &t->slot[i];
+}
+
+/* Somebody flushed all SAs: the peer is told of none, both begin anew. */
+static void all_sas_are_lost(void **state)
+{
+	u64 first, last;
+	struct end t;
+
+	begin(&t, &esp, 0);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 2, 0);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 1000), "+1");
+	lost(&t, 0, true, true, true);
+	lost(&t, 1, true, true, true);
+	lost(&t, 2, true, false, true);
+	assert_int_equal(t.e.state, QKD_CHANNEL_IDLE);
+	assert_int_equal(t.e.out, NONE);
+	assert_false(qkd_epochs_inbound(&t.e, &first, &last));
+	lost(&t, 1, true, true, false); /* told once */
+	assert_string_equal(run(&t), "i0 o1 i1 f1 o2 i2 f2");
+	assert_int_equal(qkd_epochs_may_put(&t.e, 2), -ESTALE);
+	put_all(&t, 3, 4);
+	watermark(&t, 3, 4, 1);
+	assert_string_equal(run(&t), "+3");
+	assert_int_equal(t.e.state, QKD_CHANNEL_ACTIVE);
+	assert_string_equal(after(&t, 300), "o0 f0");
+	end(&t);
+}
+
+static void one_sa_is_lost(void **state)
+{
+	struct end t;
+
+	begin(&t, &esp, 0);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 2, 0);
+	assert_string_equal(run(&t), "+0");
+	/* Inbound of the epoch in use: this end goes on with it. */
+	assert_int_equal(lost(&t, 0, true, false, true)->out, QKD_SA_ACTIVE);
+	assert_string_equal(run(&t), "i0");
+	/* Outbound in use: the next one takes over, none of the past. */
+	lost(&t, 0, false, true, true);
+	assert_string_equal(run(&t), "+1 o0 f0");
+	/* What is in its grace time goes anyway. */
+	assert_string_equal(after(&t, 1000), "+2");
+	lost(&t, 0, false, true, false);
+	assert_string_equal(after(&t, 300), "o1");
+	end(&t);
+}
+
 static void what_may_be_put(void **state)
 {
 	struct end t;
@@ -603,6 +658,8 @@ int main(void)
 		cmocka_unit_test(failed_activation_tries_the_next),
 		cmocka_unit_test(forced_switch_that_fails_is_not_repeated),
 		cmocka_unit_test(retire),
+		cmocka_unit_test(all_sas_are_lost),
+		cmocka_unit_test(one_sa_is_lost),
 		cmocka_unit_test(what_may_be_put),
 		cmocka_unit_test(a_silent_peer_fills_the_slots_at_most),
 		cmocka_unit_test(association_numbers_do_not_meet),

@@ -126,20 +126,40 @@ check "the init namespace as well" equal "$("$QKDTEST" list)" ""
 
 # --- an administrator meddles ------------------------------------------------
 check "packets pass" ping_through
+qkd a events 4 >"$WORK/events" &
+events=$!
+wait_until grep -q ready "$WORK/events"
 ip -n a xfrm state flush
 check "after a flush nothing passes" not ping_through
 check "nor does it in the clear" equal "$(in_the_clear ping_through)" ""
-check "the next rollover goes on" contains "$(qkd a rollover 1)" 'out=41'
-spi=$(qkd b epochs 1 | sed -n 's/^epoch=41 .*spi_in=\([0-9a-f]*\).*/0x\1/p')
+wait $events
+check "the module sees it by itself" diff - "$WORK/events" <<'END'
+ready
+event=failed channel=1 epoch=40 value=0 error=-116 lost=0
+event=failed channel=1 epoch=41 value=0 error=-116 lost=0
+event=retired channel=1 epoch=40 value=0 error=0 lost=0
+event=retired channel=1 epoch=41 value=0 error=0 lost=0
+END
+check "and does not tell the peer of what is gone" equal "$(counter a 1 in)" "-..-"
+put_both 1 42 3
+both watermark 1 42 44 -
+check "new epochs carry on" ping_through
+check "there is a next" contains "$(qkd a rollover 1)" 'out=43'
+ip -n b xfrm state flush
+check "a second flush is seen when one asks" equal "$(qkd b epochs 1)" ""
+put_both 1 50 1
+both watermark 1 50 50 -
+check "and again new epochs carry on" ping_through
+spi=$(qkd b epochs 1 | sed -n 's/^epoch=50 .*spi_in=\([0-9a-f]*\).*/0x\1/p')
 check "what b holds is what a sends" contains "$(ip -n a xfrm state)" "spi $spi"
-qkd b put 1 b 45
-spi=$(qkd b epochs 1 | sed -n 's/^epoch=45 .*spi_out=\([0-9a-f]*\).*/0x\1/p')
+qkd b put 1 b 55
+spi=$(qkd b epochs 1 | sed -n 's/^epoch=55 .*spi_out=\([0-9a-f]*\).*/0x\1/p')
 ip -n a xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi "$spi" mode tunnel reqid 77 \
 	aead 'rfc4106(gcm(aes))' 0x"$(printf '%040d' 1)" 128
-check "another's SPI is not taken" refused EEXIST a put 1 a 45
-check "the epoch is spent" refused ESTALE a put 1 a 45
-check "the next one goes in" qkd a put 1 a 46
-check "it counts as failed" equal "$(counter a 1 failed)" 1
+check "another's SPI is not taken" refused EEXIST a put 1 a 55
+check "the epoch is spent" refused ESTALE a put 1 a 55
+check "the next one goes in" qkd a put 1 a 56
+check "it counts as failed, as do two that were flushed" equal "$(counter a 1 failed)" 3
 ip -n a xfrm state delete src 10.0.0.2 dst 10.0.0.1 proto esp spi "$spi"
 both delete 1
 both delete 2

@@ -51,6 +51,7 @@ rolls "GCM-AES-XPN-256, no queue" gcm-aes-xpn-256 xpn none
 
 # The device goes while the channel stands.
 check "the device can be removed" timeout 20 ip -n a link delete msa
+check "its associations are known to be gone" equal "$(counter a 1 in)" "-..-"
 check "no key goes in without it" refused ENODEV a put 1 a "$(qkd a list | sed -n "s/.*next=//p")"
 check "the other end goes on" qkd b counters 1
 check "the channel can be deleted without its device" qkd a delete 1

@@ -126,7 +126,7 @@ enum qkd_exhausted {
 
 /** qkd_channel.state, out */
 enum qkd_channel_state {
-	QKD_CHANNEL_IDLE = 1,	 /* no outbound SA yet: nothing can be sent */
+	QKD_CHANNEL_IDLE = 1,	 /* no outbound SA, not yet or not any more */
 	QKD_CHANNEL_ACTIVE = 2,	 /* an outbound SA is in use */
 	QKD_CHANNEL_OVERDUE = 3, /* in use past its rollover time: no next key */
 	QKD_CHANNEL_BLOCKED = 4, /* keys ran out; outbound SA is down */
@@ -326,7 +326,7 @@ struct qkd_retire {
  * @installed: epochs whose inbound SA was installed
  * @rollovers: outbound switches, the first activation not counted
  * @retired: epochs gone from both directions
- * @failed: epochs that could not be installed
+ * @failed: epochs that could not be installed, or that lost an SA to others
  * @exhausted: times a rollover fell due with no ready epoch
  * @blocked: times the outbound SA was taken down for want of keys
  * @out_epoch: epoch in use outbound, or QKD_EPOCH_NONE
@@ -428,7 +428,8 @@ enum qkd_event_type {
 	QKD_EVENT_LOW = 4,	  /* value: ready epochs left, below lookahead */
 	QKD_EVENT_EXHAUSTED = 5,  /* rollover is due and no epoch is ready */
 	QKD_EVENT_BLOCKED = 6,	  /* the outbound SA was taken down */
-	QKD_EVENT_FAILED = 7,	  /* epoch: error says why it was not installed */
+	QKD_EVENT_FAILED = 7,	  /* epoch: error says why it was not installed;
+				   * -ESTALE: it was, somebody removed an SA */
 	QKD_EVENT_PEER_MOVED = 8, /* epoch: inbound below it will go */
 	QKD_EVENT_ADDED = 9,	  /* the channel was added */
 	QKD_EVENT_DELETED = 10,	  /* the channel was deleted, its SAs are gone */
