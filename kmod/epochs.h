@@ -36,6 +36,7 @@ typedef uint8_t u8;
  * @epoch: its number
  * @in: enum qkd_sa_state, inbound: NONE, ACTIVE, GRACE
  * @out: enum qkd_sa_state, outbound: NONE, READY, ACTIVE, GRACE
+ * @stuck: the outbound SA was to be removed, and that failed
  * @in_until: when the inbound SA in GRACE is removed
  * @out_until: when the outbound SA in GRACE is removed
  * @sa: the owner's; not touched here
@@ -44,6 +45,7 @@ struct qkd_epoch_slot {
 	u64 epoch;
 	u8 in;
 	u8 out;
+	bool stuck;
 	u64 in_until;
 	u64 out_until;
 	void *sa;
@@ -80,6 +82,7 @@ struct qkd_epochs_config {
  * @peer_last: watermark
  * @peer_out: what the peer encrypts with, or QKD_EPOCH_NONE
  * @due: when the next rollover is due; meaningless while IDLE
+ * @retry: a BLOCK that failed is not tried again before
  * @state: enum qkd_channel_state
  * @forced: a rollover was asked for and has not happened yet
  */
@@ -94,6 +97,7 @@ struct qkd_epochs {
 	u64 peer_last;
 	u64 peer_out;
 	u64 due;
+	u64 retry;
 	u8 state;
 	bool forced;
 };
@@ -120,6 +124,9 @@ struct qkd_action {
 	u64 epoch;
 	struct qkd_epoch_slot *slot;
 };
+
+/** Time from a removal that failed to the next try, milliseconds. */
+#define QKD_EPOCHS_RETRY_MS 1000
 
 /** Slots that a channel with this configuration can need at most. */
 u32 qkd_epochs_capacity(const struct qkd_epochs_config *config);
@@ -181,7 +188,9 @@ bool qkd_epochs_next(struct qkd_epochs *e, u64 now, struct qkd_action *action);
  * qkd_epochs_done - @action was carried out, or failed with @err (negative)
  *
  * A failed ACTIVATE retires that epoch's outbound side and the next ready one
- * is tried; a failed REMOVE counts as done (the SA was gone).
+ * is tried. A failed removal is due again after QKD_EPOCHS_RETRY_MS, and so is
+ * BLOCK: until it succeeds the channel is OVERDUE and the epoch in use. That an
+ * SA is not there any more is no failure.
  */
 void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *action, int err);
 

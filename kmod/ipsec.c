@@ -254,16 +254,18 @@ static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 	return err;
 }
 
-static void remove_in(struct qkd_chan *c, struct qkd_sa *sa)
+static int remove_in(struct qkd_chan *c, struct qkd_sa *sa)
 {
 	remove_state(sa->in);
 	sa->in = NULL;
+	return 0;
 }
 
-static void remove_out(struct qkd_chan *c, struct qkd_sa *sa)
+static int remove_out(struct qkd_chan *c, struct qkd_sa *sa)
 {
 	remove_state(sa->out);
 	sa->out = NULL;
+	return 0;
 }
 
 /* One that was never inserted is nobody else's to delete. */

@@ -271,16 +271,26 @@ static int act_remove_out(struct task *t)
  * The transmit association goes in at once too, so that the key need not be
  * kept here; but inactive, since its number may be the one that the device
  * encodes with (0 on a new device), and the peer is not ready yet.
+ *
+ * -EIO is a request without an answer: it may have been done. All other errors
+ * are the driver's own, which then has done nothing; what stands under the
+ * number is somebody else's and stays.
  */
 static int act_install(struct task *t)
 {
 	int err = ask_sa(t, MACSEC_CMD_ADD_RXSA, true, true);
 
-	if (err)
+	if (err) {
+		if (err == -EIO)
+			act_remove_in(t);
 		return err;
+	}
 	err = ask_sa(t, MACSEC_CMD_ADD_TXSA, false, false);
-	if (err)
+	if (err) {
+		if (err == -EIO)
+			act_remove_out(t);
 		act_remove_in(t);
+	}
 	return err;
 }
 
@@ -376,14 +386,20 @@ static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 	return act_for(c, act_activate, sa);
 }
 
-static void remove_in(struct qkd_chan *c, struct qkd_sa *sa)
+/* No association, no device and no driver are as good as removed. */
+static int gone(int err)
 {
-	act_for(c, act_remove_in, sa);
+	return err == -ENODEV || err == -ENOENT ? 0 : err;
 }
 
-static void remove_out(struct qkd_chan *c, struct qkd_sa *sa)
+static int remove_in(struct qkd_chan *c, struct qkd_sa *sa)
 {
-	act_for(c, act_remove_out, sa);
+	return gone(act_for(c, act_remove_in, sa));
+}
+
+static int remove_out(struct qkd_chan *c, struct qkd_sa *sa)
+{
+	return gone(act_for(c, act_remove_out, sa));
 }
 
 /*

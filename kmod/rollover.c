@@ -57,13 +57,10 @@ static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 	case QKD_ACTION_ACTIVATE:
 		return c->backend->activate(c, sa, sa_in_use(c));
 	case QKD_ACTION_REMOVE_IN:
-		c->backend->remove_in(c, sa);
-		break;
+		return c->backend->remove_in(c, sa);
 	case QKD_ACTION_REMOVE_OUT:
 	case QKD_ACTION_BLOCK:
-		if (sa)
-			c->backend->remove_out(c, sa);
-		break;
+		return sa ? c->backend->remove_out(c, sa) : 0;
 	case QKD_ACTION_FORGET:
 		kfree(sa);
 		break;
@@ -106,6 +103,8 @@ static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 		emit(c, QKD_EVENT_EXHAUSTED, QKD_EPOCH_NONE, 0, 0);
 		break;
 	case QKD_ACTION_BLOCK:
+		if (err)
+			break;
 		c->counters.blocked++;
 		emit(c, QKD_EVENT_BLOCKED, action->epoch, 0, 0);
 		break;
@@ -278,6 +277,7 @@ int qkd_rollover_retire(struct qkd_chan *c, u64 epoch)
 	return err;
 }
 
+/* The channel goes whatever happens: an SA that will not is left, and told of. */
 void qkd_rollover_clear(struct qkd_chan *c)
 {
 	struct qkd_epochs *e = &c->epochs;
@@ -286,11 +286,12 @@ void qkd_rollover_clear(struct qkd_chan *c)
 	lockdep_assert_held(&c->lock);
 	for (i = 0; i < e->count; i++) {
 		struct qkd_epoch_slot *s = &e->slot[i];
+		int err = s->out == QKD_SA_NONE ? 0 : c->backend->remove_out(c, s->sa);
 
-		if (s->out != QKD_SA_NONE)
-			c->backend->remove_out(c, s->sa);
 		if (s->in != QKD_SA_NONE)
-			c->backend->remove_in(c, s->sa);
+			err = c->backend->remove_in(c, s->sa) ?: err;
+		if (err)
+			emit(c, QKD_EVENT_FAILED, s->epoch, 0, err);
 		kfree(s->sa);
 	}
 	e->count = 0;

@@ -19,6 +19,7 @@ struct end {
 	struct qkd_epoch_slot *slot;
 	u64 now;
 	u64 fail_activate; /* this epoch cannot be activated */
+	u64 fail_remove;   /* the outbound SA of this one cannot be removed */
 	char trace[512];
 };
 
@@ -39,6 +40,7 @@ static void begin(struct end *t, const struct qkd_epochs_config *config, u64 fir
 	assert_non_null(t->slot);
 	t->now = 5000;
 	t->fail_activate = NONE;
+	t->fail_remove = NONE;
 	qkd_epochs_init(&t->e, config, t->slot, capacity, first);
 }
 
@@ -60,7 +62,10 @@ static const char *run(struct end *t)
 
 	t->trace[0] = '\0';
 	while (qkd_epochs_next(&t->e, t->now, &a)) {
-		bool fails = a.type == QKD_ACTION_ACTIVATE && a.epoch == t->fail_activate;
+		bool fails = a.type == QKD_ACTION_ACTIVATE ? a.epoch == t->fail_activate
+			     : a.type == QKD_ACTION_REMOVE_OUT || a.type == QKD_ACTION_BLOCK
+				     ? a.epoch == t->fail_remove
+				     : false;
 		int n;
 
 		if (a.type == QKD_ACTION_EXHAUSTED) {
@@ -268,6 +273,53 @@ static void the_hard_limit_takes_older_ones_down_first(void **state)
 	assert_string_equal(after(&t, 1000), "X");
 	assert_int_equal(t.slot[0].out, QKD_SA_GRACE);
 	assert_string_equal(after(&t, 500), "o0 B1");
+	end(&t);
+}
+
+/* As long as the SA in use stands, the channel does not say that it blocks. */
+static void a_block_that_fails_is_tried_again(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	struct end t;
+
+	config.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	config.grace_ms = 60000;
+	begin(&t, &config, 0);
+	put_all(&t, 0, 1);
+	watermark(&t, 0, 1, NONE);
+	run(&t);
+	assert_string_equal(after(&t, 1000), "+1");
+	t.fail_remove = 1;
+	assert_string_equal(after(&t, 1000), "X o0 B1!");
+	assert_int_equal(t.e.state, QKD_CHANNEL_OVERDUE);
+	assert_int_equal(t.e.out, 1);
+	assert_int_equal(qkd_epochs_deadline(&t.e), t.now + QKD_EPOCHS_RETRY_MS);
+	assert_string_equal(after(&t, QKD_EPOCHS_RETRY_MS), "B1!");
+	t.fail_remove = NONE;
+	assert_string_equal(after(&t, QKD_EPOCHS_RETRY_MS), "B1");
+	assert_int_equal(t.e.state, QKD_CHANNEL_BLOCKED);
+	end(&t);
+}
+
+/* An old SA that will not go keeps neither the block nor its slot from being told. */
+static void a_removal_that_fails_is_tried_again(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	struct end t;
+
+	config.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	begin(&t, &config, 0);
+	put_all(&t, 0, 1);
+	watermark(&t, 0, 1, 1);
+	run(&t);
+	assert_string_equal(after(&t, 1000), "+1 i0");
+	t.fail_remove = 0;
+	assert_string_equal(after(&t, 300), "o0!");
+	assert_int_equal(t.slot[0].out, QKD_SA_GRACE);
+	assert_string_equal(after(&t, 700), "X B1");
+	assert_string_equal(after(&t, 300), "o0!");
+	t.fail_remove = NONE;
+	assert_string_equal(after(&t, QKD_EPOCHS_RETRY_MS), "o0 f0");
 	end(&t);
 }
 
@@ -652,6 +704,8 @@ int main(void)
 		cmocka_unit_test(block_stops_at_once),
 		cmocka_unit_test(block_takes_older_ones_down_first),
 		cmocka_unit_test(the_hard_limit_takes_older_ones_down_first),
+		cmocka_unit_test(a_block_that_fails_is_tried_again),
+		cmocka_unit_test(a_removal_that_fails_is_tried_again),
 		cmocka_unit_test(watermark_bounds_the_switch),
 		cmocka_unit_test(moves_when_the_peer_lost_the_key_in_use),
 		cmocka_unit_test(forced_switch),
