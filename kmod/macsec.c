@@ -8,6 +8,7 @@
  * so it can be removed, or moved to another namespace, at any time.
  */
 #include <linux/if_macsec.h>
+#include <linux/kmod.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
@@ -77,15 +78,21 @@ static void run_task(struct work_struct *work)
 {
 	struct task *t = container_of(work, struct task, work);
 
-	t->result = open_netlink(t->ns);
-	if (!t->result)
-		t->result = t->act(t);
-	if (t->result == -ENOENT && t->ns->netlink && !qkd_netlink_find_macsec(t->ns->netlink))
-		t->result = t->act(t);
+	t->result = open_netlink(t->ns) ?: t->act(t);
+	if (t->result == -ENOENT) {
+		qkd_macsec_leave(t->ns);
+		t->result = open_netlink(t->ns) ?: t->act(t);
+	}
 }
 
+/*
+ * The namespaces' exits wait for this through their channels' locks. So nothing
+ * in the worker may wait for an exit; loading a module does.
+ */
 static int do_task(struct task *t)
 {
+	if (READ_ONCE(t->ns->dead))
+		return -ENODEV;
 	INIT_WORK_ONSTACK(&t->work, run_task);
 	queue_work(wq, &t->work);
 	flush_work(&t->work);
@@ -101,9 +108,16 @@ static int nothing(struct task *t)
 u64 qkd_macsec_features(struct qkd_netns *ns)
 {
 	struct task t = {.act = nothing, .ns = ns};
+	int err = do_task(&t);
 
+	/* Nobody waits for the caller: it holds no lock. */
+	if (err == -ENOENT) {
+		request_module("net-pf-%d-proto-%d-family-" MACSEC_GENL_NAME, PF_NETLINK,
+			       NETLINK_GENERIC);
+		err = do_task(&t);
+	}
 	/* All kernels from 5.8 on whose driver is there have extended numbers too. */
-	return do_task(&t) ? 0 : QKD_FEATURE_MACSEC | QKD_FEATURE_MACSEC_XPN;
+	return err ? 0 : QKD_FEATURE_MACSEC | QKD_FEATURE_MACSEC_XPN;
 }
 
 static bool is_xpn(const struct task *t)

@@ -40,6 +40,7 @@ static void __net_exit netns_exit(struct net *net)
 	struct qkd_netns *ns = qkd_netns_get(net);
 
 	WARN_ON(!list_empty(&ns->readers));
+	WRITE_ONCE(ns->dead, true);
 	qkd_channel_delete_all(ns);
 	qkd_macsec_leave(ns);
 	xa_destroy(&ns->channels);

@@ -21,7 +21,10 @@ struct qkd_netlink *qkd_netlink_open(struct net *net);
 /** Closes them; @nl may be NULL. */
 void qkd_netlink_close(struct qkd_netlink *nl);
 
-/** The macsec family's number. Return: 0 or negative errno (-ENOENT: none). */
+/**
+ * qkd_netlink_find_macsec - the macsec family's number
+ * Return: 0 or negative errno; -ENOENT: the driver is not loaded (nor will it be)
+ */
 int qkd_netlink_find_macsec(struct qkd_netlink *nl);
 
 /** Begins a request to the macsec family. Return: NULL for want of memory. */

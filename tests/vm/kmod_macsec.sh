@@ -43,6 +43,9 @@ ends() { # NAME
 	sites_down
 }
 
+check "the driver can be unloaded" modprobe -r macsec
+check "a client that asks for MACsec loads it" contains "$("$QKDTEST" hello)" ' features=f '
+check "it is there" test -d /sys/module/macsec
 rolls "GCM-AES-256, queue" gcm-aes-256 gcm queue
 ends "GCM-AES-256, queue"
 rolls "GCM-AES-XPN-256, queue" gcm-aes-xpn-256 xpn queue
