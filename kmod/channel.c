@@ -52,7 +52,7 @@ static struct qkd_chan *new_channel(struct qkd_netns *ns, const struct qkd_chann
 	c->config = *config;
 	c->ns = ns;
 	c->backend = is_macsec(config) ? &qkd_macsec_backend : &qkd_ipsec_backend;
-	refcount_set(&c->users, 1);
+	refcount_set(&c->users, 1); /* the caller */
 	mutex_init(&c->lock);
 	INIT_DELAYED_WORK(&c->work, qkd_rollover_work);
 	if (init_epochs(c)) {
@@ -87,6 +87,7 @@ static int enter_table(struct qkd_chan *c)
 		xa_erase(other, index);
 		return err == -EBUSY ? -EEXIST : err;
 	}
+	refcount_inc(&c->users);
 	ns->count++;
 	return 0;
 }
@@ -107,33 +108,33 @@ static void leave_table(struct qkd_chan *c)
 
 /*
  * The channel takes its number first and locked, so that two that want the
- * same one do not both touch the device.
+ * same one do not both touch the device. Once unlocked it is the table's:
+ * whoever finds it may delete it, so it is held here to the end.
  */
 int qkd_channel_add(struct qkd_netns *ns, const struct qkd_channel *config)
 {
 	struct qkd_chan *c = new_channel(ns, config);
+	bool entered;
 	int err;
 
 	if (!c)
 		return -ENOMEM;
 	mutex_lock(&ns->table);
-	mutex_lock_nested(&c->lock, SINGLE_DEPTH_NESTING);
+	mutex_lock(&c->lock);
 	err = enter_table(c);
 	mutex_unlock(&ns->table);
-	if (err) {
-		mutex_unlock(&c->lock);
-		put_channel(c);
-		return err;
-	}
-	err = c->backend->open(c);
+	entered = !err;
+	if (entered)
+		err = c->backend->open(c);
 	if (!err) {
 		c->alive = true;
 		__module_get(THIS_MODULE); /* SAs outlive the file that holds it now */
 		qkd_event_emit(ns, config->id, QKD_EVENT_ADDED, QKD_EPOCH_NONE, 0, 0);
 	}
 	mutex_unlock(&c->lock);
-	if (err)
+	if (err && entered)
 		leave_table(c);
+	put_channel(c);
 	return err;
 }
 
