@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
+# time limit: 1200
 # MACsec channels under load while the keys roll over five times a second.
 . "$(dirname "$0")/sites.sh"
 
