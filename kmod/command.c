@@ -221,6 +221,13 @@ static ssize_t act_on_each(const struct run *run, int (*act)(struct qkd_file *f,
 
 /* The listings: the first record says from where. */
 
+/* None listed is no error. */
+static ssize_t write_nothing(const struct run *run, union record *r)
+{
+	r->status = 0;
+	return write_record(run, 0, r);
+}
+
 static ssize_t channel_list(const struct run *run)
 {
 	union record r;
@@ -241,7 +248,7 @@ static ssize_t channel_list(const struct run *run)
 			return err;
 		id = r.channel.id;
 	}
-	return i;
+	return i ?: write_nothing(run, &r);
 }
 
 static ssize_t list_epochs(const struct run *run, struct qkd_chan *c, union record *r)
@@ -256,7 +263,7 @@ static ssize_t list_epochs(const struct run *run, struct qkd_chan *c, union reco
 			return err;
 		epoch = r->epoch.epoch + 1;
 	}
-	return i;
+	return i ?: write_nothing(run, r);
 }
 
 static ssize_t epoch_list(const struct run *run)

@@ -117,6 +117,8 @@ int qkd_record_check_channel_add(const struct qkd_channel *r)
 	    !is_between(r->on_exhausted, QKD_EXHAUSTED_HOLD, QKD_EXHAUSTED_BLOCK) ||
 	    r->first_epoch >= QKD_SPI_EPOCHS)
 		return -EINVAL;
+	if (r->on_exhausted == QKD_EXHAUSTED_BLOCK && r->hard_ms)
+		return -EINVAL;
 	switch (r->kind) {
 	case QKD_KIND_ESP_TUNNEL:
 	case QKD_KIND_ESP_TRANSPORT:
@@ -131,14 +133,18 @@ int qkd_record_check_channel_add(const struct qkd_channel *r)
 	return good ? 0 : -EINVAL;
 }
 
-int qkd_record_check_channel_delete(const struct qkd_channel *r)
-{
-	return r->id && ZERO(r->reserved) ? 0 : -EINVAL;
-}
-
 int qkd_record_check_channel_list(const struct qkd_channel *r)
 {
-	return ZERO(r->reserved) ? 0 : -EINVAL;
+	struct qkd_channel rest = *r;
+
+	rest.status = 0;
+	rest.id = 0;
+	return ZERO(rest) ? 0 : -EINVAL;
+}
+
+int qkd_record_check_channel_delete(const struct qkd_channel *r)
+{
+	return r->id ? qkd_record_check_channel_list(r) : -EINVAL;
 }
 
 int qkd_record_check_key(const struct qkd_key *r)
@@ -166,7 +172,7 @@ int qkd_record_check_salt(const struct qkd_key *r, __u8 cipher)
 
 int qkd_record_check_watermark(const struct qkd_watermark *r)
 {
-	if (!r->channel || r->flags & ~QKD_WATERMARK_NONE || r->reserved)
+	if (!r->channel || r->flags & ~QKD_WATERMARK_NONE || r->reserved32 || !ZERO(r->reserved))
 		return -EINVAL;
 	if (!(r->flags & QKD_WATERMARK_NONE) && (r->first > r->last || r->last == QKD_EPOCH_NONE))
 		return -EINVAL;

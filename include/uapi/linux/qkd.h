@@ -25,6 +25,10 @@
  *  - sqe->cmd holds one struct qkd_cmd. It names a run of records in a buffer
  *    registered with the ring; sqe->uring_cmd_flags has IORING_URING_CMD_FIXED
  *    and sqe->buf_index is the buffer's index.
+ *  - Commands in flight together run in any order, and at the same time. Who
+ *    needs an order (KEY_PUT of one epoch before the next, DELETE before ADD)
+ *    puts the records into one run, which is done from first to last, links
+ *    the commands (IOSQE_IO_LINK), or waits for each.
  *  - The module copies each record once, checks the copy, acts, and writes the
  *    record back with its status. One bad record does not stop the others.
  *  - cqe->res is the number of records whose status is 0 (for the LIST
@@ -142,7 +146,8 @@ enum qkd_channel_state {
  *          -EINVAL (a field is out of range),
  *          -ENOSPC (max_channels), -ENODEV (no macsec device @ifindex here),
  *          -EOPNOTSUPP (cipher or kind not on this kernel), -ENOMEM;
- *          DELETE: -ENOENT
+ *          DELETE: -ENOENT, -EINVAL;
+ *          LIST: 0, -EINVAL (in the first record; cqe->res is 0)
  * @id: channel number in this network namespace, not 0, chosen by the KM
  * @kind: enum qkd_kind
  * @cipher: enum qkd_cipher
@@ -157,7 +162,7 @@ enum qkd_channel_state {
  *            a rolled-over MACsec channel needs less than @rollover_ms
  * @hard_ms: HOLD: longest time an outbound SA is used past its rollover time
  *           before the channel blocks; 0: no time limit (the sequence or
- *           packet number space then is the limit)
+ *           packet number space then is the limit). BLOCK: 0
  * @reqid: ESP: request ID of the policies' templates, not 0, one per channel
  * @if_id: ESP: xfrm interface, or 0
  * @mark: ESP: mark value and
@@ -180,8 +185,11 @@ enum qkd_channel_state {
  * @name: for people: event logs, listings
  * @reserved: must be 0
  *
+ * In DELETE and LIST every field but @id is 0, and @status, which is not read.
+ *
  * LIST fills records in order of @id, beginning behind the first record's
- * @id (0: from the start), until the run is full or no channel is left.
+ * @id (0: from the start), until the run is full or no channel is left. If
+ * there is none, the first record's @status is 0.
  */
 struct qkd_channel {
 	__s32 status;
@@ -209,7 +217,7 @@ struct qkd_channel {
 	__aligned_u64 first_epoch;
 	__u8 tag[16];
 	char name[QKD_NAME_BYTES];
-	__aligned_u64 reserved[4];
+	__aligned_u64 reserved[12];
 };
 
 /**
@@ -240,7 +248,7 @@ struct qkd_material {
  * @channel: qkd_channel.id
  * @epoch: larger than every epoch that was put on this channel before; gaps
  *         are allowed. An epoch is spent by the attempt, whatever its status,
- *         but for -ENOENT, -ENOBUFS, -EINVAL and -ESTALE
+ *         but for -ENOENT, -ENOBUFS, -EINVAL, -ERANGE, -EPERM and -ESTALE
  * @key_id: UUID of the QKD key, for listings and as MACsec key identifier
  * @in: what the peer encrypts with
  * @out: what this end encrypts with
@@ -265,13 +273,17 @@ struct qkd_key {
  * @status: out: 0, -ENOENT, -EINVAL (@first above @last)
  * @channel: qkd_channel.id
  * @first: lowest and
- * @last: highest epoch whose inbound SA stands at the peer. This end's
- *        outbound SA may only move to an epoch in [@first, @last]; epochs
- *        ready here below @first are retired; an outbound SA in use below
- *        @first (the peer rebooted) moves as soon as an epoch allows it
+ * @last: highest epoch whose inbound SA stands at the peer. The range has no
+ *        hole for this end: each epoch in it that is ready here stands at the
+ *        peer. One that does not (the peer could not install it, or lost it)
+ *        is retired here first, with RETIRE. This end's outbound SA may only
+ *        move to an epoch in [@first, @last]; epochs ready here below @first
+ *        are retired; an outbound SA in use below @first (the peer rebooted)
+ *        moves as soon as an epoch allows it
  * @peer_out: epoch with which the peer encrypts now: inbound SAs below it are
  *            removed after grace_ms. QKD_EPOCH_NONE: it does not encrypt yet
  * @flags: QKD_WATERMARK_*
+ * @reserved32: must be 0
  * @reserved: must be 0
  */
 struct qkd_watermark {
@@ -281,7 +293,8 @@ struct qkd_watermark {
 	__aligned_u64 last;
 	__aligned_u64 peer_out;
 	__u32 flags;
-	__u32 reserved;
+	__u32 reserved32;
+	__aligned_u64 reserved[2];
 };
 
 /** "No epoch" in fields that hold one. */
@@ -356,7 +369,7 @@ struct qkd_counters {
 	__aligned_u64 ready;
 	__aligned_u64 last_rollover_ns;
 	__aligned_u64 events_lost;
-	__aligned_u64 reserved[4];
+	__aligned_u64 reserved[12];
 };
 
 /** qkd_epoch.in and qkd_epoch.out: where one direction's SA is in its life */
@@ -388,7 +401,8 @@ enum qkd_sa_state {
  *
  * The first record of the run names the channel (@channel; unknown: the
  * record's status is -ENOENT and cqe->res is 0) and the epoch from which to
- * list (@epoch, included). Records are filled in order of epoch.
+ * list (@epoch, included). Records are filled in order of epoch; if there is
+ * none, the first record's status is 0.
  */
 struct qkd_epoch {
 	__s32 status;
@@ -447,6 +461,7 @@ enum qkd_event_type {
  * @error: negative errno, or 0
  * @lost: events dropped just before this one, because this reader was slow:
  *        if not 0, list channels and epochs anew
+ * @reserved: 0
  */
 struct qkd_event {
 	__aligned_u64 time_ns;
@@ -457,6 +472,7 @@ struct qkd_event {
 	__aligned_u64 value;
 	__s32 error;
 	__u32 lost;
+	__aligned_u64 reserved[2];
 };
 
 #endif /* _UAPI_LINUX_QKD_H */
