@@ -31,7 +31,7 @@ struct qkd_sa {
 /**
  * struct qkd_backend - IPsec or MACsec
  * @open: the channel begins. Return: 0 or a status of QKD_CMD_CHANNEL_ADD
- * @close: it ends; all SAs are released
+ * @close: it ends; all SAs are released. NULL: nothing to do
  * @install: inbound SA into use, outbound SA built but not in use; @key is the
  *           caller's, who wipes it. Return: 0 or negative errno, nothing stands
  * @activate: encrypt with @sa from now on; @old, which was in use until now,

@@ -148,7 +148,8 @@ static int delete_channel(struct qkd_chan *c)
 	c->alive = false;
 	if (ours) {
 		qkd_rollover_clear(c);
-		c->backend->close(c);
+		if (c->backend->close)
+			c->backend->close(c);
 		qkd_event_emit(c->ns, c->config.id, QKD_EVENT_DELETED, QKD_EPOCH_NONE, 0, 0);
 	}
 	mutex_unlock(&c->lock);

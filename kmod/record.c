@@ -174,8 +174,6 @@ int qkd_record_check_watermark(const struct qkd_watermark *r)
 {
 	if (!r->channel || r->flags & ~QKD_WATERMARK_NONE || r->reserved32 || !ZERO(r->reserved))
 		return -EINVAL;
-	if (!(r->flags & QKD_WATERMARK_NONE) && (r->first > r->last || r->last == QKD_EPOCH_NONE))
-		return -EINVAL;
 	return 0;
 }
 
