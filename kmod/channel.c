@@ -24,6 +24,16 @@ static bool is_macsec(const struct qkd_channel *config)
 	return config->kind == QKD_KIND_MACSEC;
 }
 
+/*
+ * Who may change a macsec device: the driver's own rule, whatever user namespace
+ * the network namespace belongs to. The worker that asks the driver has all
+ * rights, so its caller's are looked at here.
+ */
+static bool is_allowed(const struct qkd_channel *config)
+{
+	return !is_macsec(config) || capable(CAP_NET_ADMIN);
+}
+
 static int init_epochs(struct qkd_chan *c)
 {
 	const struct qkd_epochs_config config = {
@@ -113,10 +123,13 @@ static void leave_table(struct qkd_chan *c)
  */
 int qkd_channel_add(struct qkd_netns *ns, const struct qkd_channel *config)
 {
-	struct qkd_chan *c = new_channel(ns, config);
+	struct qkd_chan *c;
 	bool entered;
 	int err;
 
+	if (!is_allowed(config))
+		return -EPERM;
+	c = new_channel(ns, config);
 	if (!c)
 		return -ENOMEM;
 	mutex_lock(&ns->table);
@@ -180,7 +193,7 @@ int qkd_channel_delete(struct qkd_netns *ns, u32 id)
 
 	if (!c)
 		return -ENOENT;
-	err = delete_channel(c);
+	err = is_allowed(&c->config) ? delete_channel(c) : -EPERM;
 	put_channel(c);
 	return err;
 }
@@ -193,7 +206,7 @@ void qkd_channel_delete_all(struct qkd_netns *ns)
 	xa_for_each(&ns->channels, id, c) delete_channel(c);
 }
 
-struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id)
+static struct qkd_chan *hold_locked(struct qkd_netns *ns, u32 id)
 {
 	struct qkd_chan *c = hold(ns, id);
 
@@ -204,6 +217,18 @@ struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id)
 		return c;
 	qkd_channel_unlock(c);
 	return NULL;
+}
+
+struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id)
+{
+	struct qkd_chan *c = hold_locked(ns, id);
+
+	if (!c)
+		return ERR_PTR(-ENOENT);
+	if (is_allowed(&c->config))
+		return c;
+	qkd_channel_unlock(c);
+	return ERR_PTR(-EPERM);
 }
 
 void qkd_channel_unlock(struct qkd_chan *c)
@@ -217,7 +242,7 @@ static struct qkd_chan *next_channel(struct qkd_netns *ns, unsigned long *id)
 	struct qkd_chan *c;
 
 	while (xa_find_after(&ns->channels, id, ULONG_MAX, XA_PRESENT)) {
-		c = qkd_channel_lock(ns, *id);
+		c = hold_locked(ns, *id);
 		if (c)
 			return c;
 	}

@@ -5,6 +5,7 @@
  * space may change the buffer at any time, so only the copy is looked at.
  */
 #include <linux/build_bug.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/string.h>
 #include <linux/uio.h>
@@ -129,8 +130,8 @@ static int count(struct qkd_chan *c, struct qkd_counters *r)
 		if (err)                                                                           \
 			return err;                                                                \
 		c = qkd_channel_lock(f->ns, r->name.channel);                                      \
-		if (!c)                                                                            \
-			return -ENOENT;                                                            \
+		if (IS_ERR(c))                                                                     \
+			return PTR_ERR(c);                                                         \
 		err = (call);                                                                      \
 		qkd_channel_unlock(c);                                                             \
 		return err;                                                                        \
@@ -236,8 +237,8 @@ static ssize_t epoch_list(const struct run *run)
 	if (r.status)
 		return write_record(run, 0, &r);
 	c = qkd_channel_lock(run->file->ns, r.epoch.channel);
-	if (!c) {
-		r.status = -ENOENT;
+	if (IS_ERR(c)) {
+		r.status = PTR_ERR(c);
 		return write_record(run, 0, &r);
 	}
 	qkd_rollover_refresh(c);

@@ -63,6 +63,15 @@ check "a device that is none is refused" refused ENODEV a add 2 kind=macsec ciph
 	sci="${MAC_b//:/}0001"
 sites_down
 
+# The driver's rule for rights is the module's.
+in_user_namespace() { # VERB...
+	unshare --user --map-root-user --net "$QKDTEST" "$@" 2>&1
+}
+check "a user namespace may have ESP" in_user_namespace add 1 kind=tunnel cipher=aes \
+	local=10.9.0.1 remote=10.9.0.2
+check "but no MACsec" contains "$(in_user_namespace add 1 kind=macsec cipher=gcm dev=lo \
+	sci="${MAC_b//:/}0001")" 'add: EPERM$'
+
 # Nothing leaves before the peer has said that it can read it.
 sites_up
 macsec_devices gcm-aes-256 queue

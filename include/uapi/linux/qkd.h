@@ -18,7 +18,10 @@
  * How to talk to it
  * -----------------
  * Commands go through io_uring, IORING_OP_URING_CMD, in the network namespace
- * in which /dev/qkd was opened. The opener needs CAP_NET_ADMIN there.
+ * in which /dev/qkd was opened. The opener, and who gives a command, needs
+ * CAP_NET_ADMIN there; for all commands on a MACsec channel but LIST in the
+ * initial user namespace, as the macsec driver wants: else a record's status
+ * is -EPERM.
  *
  *  - sqe->cmd_op is a QKD_CMD_* number. Its _IOWR() size is the size of one
  *    record; the module refuses any other number with -ENOTTY.
@@ -144,9 +147,9 @@ enum qkd_channel_state {
  * @status: out: 0 or
  *          ADD: -EEXIST (@id, or another channel has the @reqid or @ifindex),
  *          -EINVAL (a field is out of range),
- *          -ENOSPC (max_channels), -ENODEV (no macsec device @ifindex here),
+ *          -ENOSPC (max_channels), -EPERM, -ENODEV (no macsec device @ifindex here),
  *          -EOPNOTSUPP (cipher or kind not on this kernel), -ENOMEM;
- *          DELETE: -ENOENT, -EINVAL;
+ *          DELETE: -ENOENT, -EINVAL, -EPERM;
  *          LIST: 0, -EINVAL (in the first record; cqe->res is 0)
  * @id: channel number in this network namespace, not 0, chosen by the KM
  * @kind: enum qkd_kind
