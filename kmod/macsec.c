@@ -4,6 +4,9 @@
  * requests are made by one worker: the driver checks the rights of the running
  * task, and answers one request at a time.
  *
+ * Only the choice of the association that encrypts is no request: that is made
+ * through the driver's link operations, so that it takes no longer than it must.
+ *
  * The device is looked up each time and never held for longer than a switch,
  * so it can be removed, or moved to another namespace, at any time.
  */
@@ -11,7 +14,9 @@
 #include <linux/kmod.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
+#include <linux/rtnetlink.h>
 #include <linux/workqueue.h>
+#include <net/rtnetlink.h>
 #include <net/sch_generic.h>
 #include "channel.h"
 #include "macsec.h"
@@ -200,7 +205,7 @@ static int ask_sa(const struct task *t, u8 cmd, bool rx, bool active)
 		qkd_netlink_drop(skb);
 		return -EMSGSIZE;
 	}
-	return qkd_netlink_ask_macsec(t->ns->netlink, skb);
+	return qkd_netlink_ask(t->ns->netlink, skb);
 }
 
 /* One of the commands about the receive channel. */
@@ -214,51 +219,57 @@ static int ask_rxsc(const struct task *t, u8 cmd)
 		qkd_netlink_drop(skb);
 		return -EMSGSIZE;
 	}
-	return qkd_netlink_ask_macsec(t->ns->netlink, skb);
+	return qkd_netlink_ask(t->ns->netlink, skb);
 }
 
-static int put_link(struct sk_buff *skb, const u8 *an)
-{
-	struct nlattr *info = nla_nest_start_noflag(skb, IFLA_LINKINFO);
-	struct nlattr *data;
-
-	if (!info || nla_put_string(skb, IFLA_INFO_KIND, "macsec"))
-		return -EMSGSIZE;
-	data = nla_nest_start_noflag(skb, IFLA_INFO_DATA);
-	if (!data || (an && nla_put_u8(skb, IFLA_MACSEC_ENCODING_SA, *an)) ||
-	    nla_put_u8(skb, IFLA_MACSEC_PROTECT, 1) || nla_put_u8(skb, IFLA_MACSEC_ENCRYPT, 1))
-		return -EMSGSIZE;
-	nla_nest_end(skb, data);
-	nla_nest_end(skb, info);
-	return 0;
-}
+/**
+ * struct octet - a netlink attribute of one octet
+ * @head: its length; nobody asks for its type
+ * @value: the octet
+ */
+struct octet {
+	struct nlattr head;
+	u8 value;
+};
 
 /*
- * Chooses the association that encrypts, if @an is not NULL. Each time it also
- * says that frames are to be encrypted: a device that somebody set to send in
- * the clear does not stay so.
+ * Chooses the association that encrypts, if @an is not negative. Each time it
+ * also says that frames are to be encrypted: a device that somebody set to send
+ * in the clear does not stay so. The same as RTM_NEWLINK from here, but under
+ * our own lock. The values are such as the driver's validate() passes.
  */
-static int change_link(const struct task *t, const u8 *an)
+static int change_link(struct net_device *dev, int an)
 {
-	struct sk_buff *skb = qkd_netlink_link(t->c->config.ifindex);
+	struct octet yes = {{.nla_len = NLA_HDRLEN + 1}, 1}, number = {yes.head, an};
+	struct nlattr *data[IFLA_MACSEC_MAX + 1] = {
+		[IFLA_MACSEC_ENCODING_SA] = an < 0 ? NULL : &number.head,
+		[IFLA_MACSEC_PROTECT] = &yes.head,
+		[IFLA_MACSEC_ENCRYPT] = &yes.head,
+	};
 
-	if (!skb)
-		return -ENOMEM;
-	if (put_link(skb, an)) {
-		qkd_netlink_drop(skb);
-		return -EMSGSIZE;
-	}
-	return qkd_netlink_ask_link(t->ns->netlink, skb);
+	return dev->rtnl_link_ops->changelink(dev, NULL, data, NULL);
+}
+
+/* The device of a channel; the lock of all devices is held. */
+static struct net_device *device_of(const struct task *t)
+{
+	struct net_device *dev = __dev_get_by_index(t->ns->net, t->c->config.ifindex);
+
+	return dev && netif_is_macsec(dev) ? dev : NULL;
 }
 
 static int act_open(struct task *t)
 {
 	int err = ask_rxsc(t, MACSEC_CMD_ADD_RXSC);
+	struct net_device *dev;
 
 	t->c->rxsc_made = !err;
 	if (err && err != -EEXIST)
 		return err;
-	err = change_link(t, NULL);
+	rtnl_lock();
+	dev = device_of(t);
+	err = dev ? change_link(dev, -1) : -ENODEV;
+	rtnl_unlock();
 	if (err && t->c->rxsc_made)
 		ask_rxsc(t, MACSEC_CMD_DEL_RXSC);
 	return err;
@@ -332,16 +343,16 @@ static bool has_queues(struct net_device *dev)
  * rcu_read_lock_bh) are let through first. A macsec device has no queue unless
  * one is attached; without one nothing can wait, and the rare loss stands.
  */
-static int switch_quietly(const struct task *t, struct net_device *dev)
+static int switch_quietly(struct net_device *dev, u8 an)
 {
 	bool wait = has_queues(dev);
 	int err;
 
 	if (wait) {
 		netif_tx_stop_all_queues(dev);
-		synchronize_rcu_expedited();
+		synchronize_net();
 	}
-	err = change_link(t, &t->an);
+	err = change_link(dev, an);
 	if (wait)
 		netif_tx_wake_all_queues(dev);
 	return err;
@@ -349,19 +360,17 @@ static int switch_quietly(const struct task *t, struct net_device *dev)
 
 static int act_activate(struct task *t)
 {
-	struct net_device *dev = dev_get_by_index(t->ns->net, t->c->config.ifindex);
-	int err = -ENODEV;
+	struct net_device *dev;
+	int err = ask_sa(t, MACSEC_CMD_UPD_TXSA, false, true);
 
-	if (!dev)
+	if (err)
 		return err;
-	if (netif_is_macsec(dev))
-		err = ask_sa(t, MACSEC_CMD_UPD_TXSA, false, true);
-	if (!err) {
-		err = switch_quietly(t, dev);
-		if (err)
-			ask_sa(t, MACSEC_CMD_UPD_TXSA, false, false);
-	}
-	dev_put(dev);
+	rtnl_lock();
+	dev = device_of(t);
+	err = dev ? switch_quietly(dev, t->an) : -ENODEV;
+	rtnl_unlock();
+	if (err)
+		ask_sa(t, MACSEC_CMD_UPD_TXSA, false, false);
 	return err;
 }
 

@@ -2,7 +2,6 @@
 /* Requests to the kernel's own netlink families; see netlink.h. */
 #include <linux/if_macsec.h>
 #include <linux/net.h>
-#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <net/sock.h>
 #include "netlink.h"
@@ -11,65 +10,48 @@
 #define REPLY_BYTES   8192 /* a part of a listing is no larger */
 
 /**
- * struct qkd_netlink - sockets of one network namespace
- * @genl: generic netlink
- * @route: rtnetlink
+ * struct qkd_netlink - a socket of one network namespace
+ * @sock: generic netlink
  * @macsec: number of the macsec family, 0: not known
  * @seq: of the last request
  * @reply: what came back
  */
 struct qkd_netlink {
-	struct socket *genl;
-	struct socket *route;
+	struct socket *sock;
 	u16 macsec;
 	u32 seq;
 	u8 reply[REPLY_BYTES] __aligned(NLMSG_ALIGNTO);
 };
 
 /* Without CAP_ACK an error would echo the request, key included. */
-static int open_socket(struct net *net, int protocol, struct socket **result)
-{
-	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
-	struct socket *sock;
-	int one = 1, err;
-
-	err = sock_create_kern(net, AF_NETLINK, SOCK_RAW, protocol, &sock);
-	if (err)
-		return err;
-	err = sock->ops->setsockopt(sock, SOL_NETLINK, NETLINK_CAP_ACK, KERNEL_SOCKPTR(&one),
-				    sizeof(one));
-	if (!err)
-		err = kernel_bind(sock, (struct sockaddr *)&any, sizeof(any));
-	if (err) {
-		sock_release(sock);
-		return err;
-	}
-	*result = sock;
-	return 0;
-}
-
 struct qkd_netlink *qkd_netlink_open(struct net *net)
 {
 	struct qkd_netlink *nl = kzalloc(sizeof(*nl), GFP_KERNEL);
+	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+	int one = 1;
 
 	if (!nl)
 		return NULL;
-	if (open_socket(net, NETLINK_GENERIC, &nl->genl) ||
-	    open_socket(net, NETLINK_ROUTE, &nl->route)) {
-		qkd_netlink_close(nl);
-		return NULL;
-	}
+	if (sock_create_kern(net, AF_NETLINK, SOCK_RAW, NETLINK_GENERIC, &nl->sock))
+		goto err_memory;
+	if (nl->sock->ops->setsockopt(nl->sock, SOL_NETLINK, NETLINK_CAP_ACK, KERNEL_SOCKPTR(&one),
+				      sizeof(one)) ||
+	    kernel_bind(nl->sock, (struct sockaddr *)&any, sizeof(any)))
+		goto err_socket;
 	return nl;
+
+err_socket:
+	sock_release(nl->sock);
+err_memory:
+	kfree(nl);
+	return NULL;
 }
 
 void qkd_netlink_close(struct qkd_netlink *nl)
 {
 	if (!nl)
 		return;
-	if (nl->genl)
-		sock_release(nl->genl);
-	if (nl->route)
-		sock_release(nl->route);
+	sock_release(nl->sock);
 	kfree_sensitive(nl);
 }
 
@@ -107,18 +89,6 @@ static struct sk_buff *new_genl(u16 family, u16 flags, u8 cmd, u8 version)
 struct sk_buff *qkd_netlink_macsec(struct qkd_netlink *nl, u8 cmd)
 {
 	return new_genl(nl->macsec, NLM_F_ACK, cmd, MACSEC_GENL_VERSION);
-}
-
-struct sk_buff *qkd_netlink_link(int ifindex)
-{
-	struct sk_buff *skb = new_request(RTM_NEWLINK, NLM_F_ACK);
-	struct ifinfomsg *header;
-
-	if (!skb)
-		return NULL;
-	header = skb_put_zero(skb, NLMSG_ALIGN(sizeof(*header)));
-	header->ifi_index = ifindex;
-	return skb;
 }
 
 static u32 own_port(struct socket *sock)
@@ -164,7 +134,7 @@ static bool read_reply(struct qkd_netlink *nl, int len, int *err)
 }
 
 /* The kernel's families, port 0, answer before they return: all there is, is here. */
-static int receive(struct qkd_netlink *nl, struct socket *sock)
+static int receive(struct qkd_netlink *nl)
 {
 	int len, err = -EIO;
 	bool done = false;
@@ -174,7 +144,7 @@ static int receive(struct qkd_netlink *nl, struct socket *sock)
 		struct sockaddr_nl from = {};
 		struct msghdr msg = {.msg_name = &from, .msg_namelen = sizeof(from)};
 
-		len = kernel_recvmsg(sock, &msg, &vec, 1, sizeof(nl->reply), MSG_DONTWAIT);
+		len = kernel_recvmsg(nl->sock, &msg, &vec, 1, sizeof(nl->reply), MSG_DONTWAIT);
 		if (len > 0 && !from.nl_pid)
 			done = read_reply(nl, len, &err);
 	} while (len > 0 && !done);
@@ -189,7 +159,7 @@ static int receive(struct qkd_netlink *nl, struct socket *sock)
  * names its receiver; without it the check of the sender's rights wants an open
  * file.
  */
-static int ask(struct qkd_netlink *nl, struct socket *sock, struct sk_buff *skb)
+int qkd_netlink_ask(struct qkd_netlink *nl, struct sk_buff *skb)
 {
 	struct nlmsghdr *header = (struct nlmsghdr *)skb->data;
 	unsigned int len;
@@ -198,25 +168,15 @@ static int ask(struct qkd_netlink *nl, struct socket *sock, struct sk_buff *skb)
 	nlmsg_end(skb, header);
 	len = skb->len;
 	header->nlmsg_seq = ++nl->seq;
-	NETLINK_CB(skb).portid = own_port(sock);
+	NETLINK_CB(skb).portid = own_port(nl->sock);
 	NETLINK_CB(skb).flags = NETLINK_SKB_DST;
 	skb_get(skb);
-	err = netlink_unicast(sock->sk, skb, 0, 0);
+	err = netlink_unicast(nl->sock->sk, skb, 0, 0);
 	if (err >= 0)
-		err = receive(nl, sock);
+		err = receive(nl);
 	memzero_explicit(header, len);
 	kfree_skb(skb);
 	return err;
-}
-
-int qkd_netlink_ask_macsec(struct qkd_netlink *nl, struct sk_buff *skb)
-{
-	return ask(nl, nl->genl, skb);
-}
-
-int qkd_netlink_ask_link(struct qkd_netlink *nl, struct sk_buff *skb)
-{
-	return ask(nl, nl->route, skb);
 }
 
 /*
@@ -232,7 +192,7 @@ int qkd_netlink_find_macsec(struct qkd_netlink *nl)
 	if (!skb)
 		return -ENOMEM;
 	nl->macsec = 0;
-	err = ask(nl, nl->genl, skb);
+	err = qkd_netlink_ask(nl, skb);
 	if (!err && !nl->macsec)
 		err = -ENOENT;
 	return err;
