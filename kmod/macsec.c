@@ -48,7 +48,7 @@ struct task {
 
 int qkd_macsec_init(void)
 {
-	wq = alloc_ordered_workqueue("qkd_macsec", 0);
+	wq = alloc_ordered_workqueue("qkd_macsec", WQ_MEM_RECLAIM);
 	return wq ? 0 : -ENOMEM;
 }
 

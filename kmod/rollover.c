@@ -11,14 +11,15 @@
 #include "record.h"
 #include "rollover.h"
 
-/* How soon it is seen that somebody else removed an SA. */
+/* How soon it is seen that somebody else removed an SA, or that the machine slept. */
 #define POLL_MS 5000
 
 static struct workqueue_struct *wq;
 
 int qkd_rollover_init(void)
 {
-	wq = alloc_workqueue("qkd_rollover", WQ_UNBOUND, 0);
+	/* Under memory pressure too: pages may be on their way out through a tunnel. */
+	wq = alloc_workqueue("qkd_rollover", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return wq ? 0 : -ENOMEM;
 }
 
@@ -27,7 +28,10 @@ void qkd_rollover_exit(void)
 	destroy_workqueue(wq);
 }
 
-/* Goes on while the machine sleeps: a key in use is due all the same. */
+/*
+ * Goes on while the machine sleeps: a key in use is due all the same. The timers
+ * do not, so what fell due meanwhile is done within POLL_MS of waking up.
+ */
 static u64 now_ms(void)
 {
 	return ktime_to_ms(ktime_get_boottime());
