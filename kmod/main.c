@@ -89,7 +89,6 @@ static void __exit qkd_exit(void)
 	unregister_pernet_subsys(&netns_ops);
 	qkd_macsec_exit();
 	qkd_rollover_exit();
-	rcu_barrier(); /* channels on their way out through kfree_rcu() */
 }
 
 module_init(qkd_init);
@@ -97,5 +96,4 @@ module_exit(qkd_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("QKD keys into IPsec and MACsec security associations");
-MODULE_ALIAS("devname:qkd");
 MODULE_SOFTDEP("pre: xfrm_algo esp4 esp6 seqiv gcm chacha20poly1305 drbg macsec");

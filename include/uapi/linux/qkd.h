@@ -121,7 +121,8 @@ enum qkd_kind {
 enum qkd_cipher {
 	QKD_CIPHER_AES_256_GCM = 1,	  /* ESP: RFC 4106, 16-octet ICV */
 	QKD_CIPHER_CHACHA20_POLY1305 = 2, /* ESP: RFC 7634 */
-	QKD_CIPHER_GCM_AES_256 = 3,	  /* MACsec: IEEE 802.1AE-2018 */
+	QKD_CIPHER_GCM_AES_256 = 3,	  /* MACsec: IEEE 802.1AE-2018, 2^32 frames
+					   * per key: see @rollover_ms */
 	QKD_CIPHER_GCM_AES_XPN_256 = 4,	  /* MACsec, 64-bit packet numbers */
 };
 
@@ -160,7 +161,9 @@ enum qkd_channel_state {
  * @lookahead: epochs that may stand ready beyond the one in use, 1 to
  *             max_lookahead (ESP) or max_lookahead_macsec
  * @family: ESP: AF_INET or AF_INET6, of @local and @remote; MACsec: 0
- * @rollover_ms: time from one outbound switch to the next, 100 to 86400000
+ * @rollover_ms: time from one outbound switch to the next, 100 to 86400000.
+ *               GCM_AES_256 sends no more after 2^32 frames under one key: at
+ *               14.9 million frames a second (10 Gbit/s at most) after 288 s
  * @grace_ms: how long an old SA stays after it was replaced, 100 to 60000;
  *            a rolled-over MACsec channel needs less than @rollover_ms
  * @hard_ms: HOLD: longest time an outbound SA is used past its rollover time
