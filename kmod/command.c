@@ -115,7 +115,7 @@ static int channel_delete(struct qkd_file *f, union record *r)
 
 static int count(struct qkd_chan *c, struct qkd_counters *r)
 {
-	qkd_rollover_refresh(c);
+	qkd_rollover_run(c);
 	qkd_channel_count(c, r);
 	return 0;
 }
@@ -241,7 +241,7 @@ static ssize_t epoch_list(const struct run *run)
 		r.status = PTR_ERR(c);
 		return write_record(run, 0, &r);
 	}
-	qkd_rollover_refresh(c);
+	qkd_rollover_run(c);
 	n = list_epochs(run, c, &r);
 	qkd_channel_unlock(c);
 	return n;

@@ -247,17 +247,12 @@ static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 	return err;
 }
 
-static int remove_in(struct qkd_chan *c, struct qkd_sa *sa)
+static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
 {
-	remove_state(sa->in);
-	sa->in = NULL;
-	return 0;
-}
+	struct xfrm_state **x = out ? &sa->out : &sa->in;
 
-static int remove_out(struct qkd_chan *c, struct qkd_sa *sa)
-{
-	remove_state(sa->out);
-	sa->out = NULL;
+	remove_state(*x);
+	*x = NULL;
 	return 0;
 }
 
@@ -294,8 +289,7 @@ const struct qkd_backend qkd_ipsec_backend = {
 	.open = open_channel,
 	.install = install,
 	.activate = activate,
-	.remove_in = remove_in,
-	.remove_out = remove_out,
+	.remove = remove_sa,
 	.stands = stands,
 	.report = report,
 };

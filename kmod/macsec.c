@@ -158,15 +158,23 @@ static int put_key(struct sk_buff *skb, const struct task *t, bool rx)
 	return err || nla_put_u32(skb, MACSEC_SA_ATTR_PN, 1);
 }
 
-static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool rx, bool active)
+static bool is_add(u8 cmd)
 {
-	bool add = cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
-	bool del = cmd == MACSEC_CMD_DEL_RXSA || cmd == MACSEC_CMD_DEL_TXSA;
+	return cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
+}
+
+static bool is_update(u8 cmd)
+{
+	return cmd == MACSEC_CMD_UPD_RXSA || cmd == MACSEC_CMD_UPD_TXSA;
+}
+
+static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool active)
+{
 	struct nlattr *nest = nla_nest_start_noflag(skb, MACSEC_ATTR_SA_CONFIG);
 
 	if (!nest || nla_put_u8(skb, MACSEC_SA_ATTR_AN, t->an) ||
-	    (!del && nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active)) ||
-	    (add && put_key(skb, t, rx)))
+	    ((is_add(cmd) || is_update(cmd)) && nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active)) ||
+	    (is_add(cmd) && put_key(skb, t, cmd == MACSEC_CMD_ADD_RXSA)))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -183,39 +191,17 @@ static int put_rxsc(struct sk_buff *skb, const struct task *t)
 	return 0;
 }
 
-static struct sk_buff *new_request(const struct task *t, u8 cmd)
+/* A command about the receive channel, or about an association of @t: then @active. */
+static int ask(const struct task *t, u8 cmd, bool active)
 {
+	bool tx = cmd >= MACSEC_CMD_ADD_TXSA && cmd <= MACSEC_CMD_UPD_TXSA;
+	bool sa = cmd != MACSEC_CMD_ADD_RXSC && cmd != MACSEC_CMD_DEL_RXSC;
 	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, cmd);
 
-	if (skb && nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex)) {
-		qkd_netlink_drop(skb);
-		return NULL;
-	}
-	return skb;
-}
-
-/* One of the commands about a security association of @t. */
-static int ask_sa(const struct task *t, u8 cmd, bool rx, bool active)
-{
-	struct sk_buff *skb = new_request(t, cmd);
-
 	if (!skb)
 		return -ENOMEM;
-	if ((rx && put_rxsc(skb, t)) || put_sa(skb, t, cmd, rx, active)) {
-		qkd_netlink_drop(skb);
-		return -EMSGSIZE;
-	}
-	return qkd_netlink_ask(t->ns->netlink, skb);
-}
-
-/* One of the commands about the receive channel. */
-static int ask_rxsc(const struct task *t, u8 cmd)
-{
-	struct sk_buff *skb = new_request(t, cmd);
-
-	if (!skb)
-		return -ENOMEM;
-	if (put_rxsc(skb, t)) {
+	if (nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex) ||
+	    (!tx && put_rxsc(skb, t)) || (sa && put_sa(skb, t, cmd, active))) {
 		qkd_netlink_drop(skb);
 		return -EMSGSIZE;
 	}
@@ -260,7 +246,7 @@ static struct net_device *device_of(const struct task *t)
 
 static int act_open(struct task *t)
 {
-	int err = ask_rxsc(t, MACSEC_CMD_ADD_RXSC);
+	int err = ask(t, MACSEC_CMD_ADD_RXSC, false);
 	struct net_device *dev;
 
 	t->c->rxsc_made = !err;
@@ -271,25 +257,25 @@ static int act_open(struct task *t)
 	err = dev ? change_link(dev, -1) : -ENODEV;
 	rtnl_unlock();
 	if (err && t->c->rxsc_made)
-		ask_rxsc(t, MACSEC_CMD_DEL_RXSC);
+		ask(t, MACSEC_CMD_DEL_RXSC, false);
 	return err;
 }
 
 static int act_close(struct task *t)
 {
-	return t->c->rxsc_made ? ask_rxsc(t, MACSEC_CMD_DEL_RXSC) : 0;
+	return t->c->rxsc_made ? ask(t, MACSEC_CMD_DEL_RXSC, false) : 0;
 }
 
 static int act_remove_in(struct task *t)
 {
-	ask_sa(t, MACSEC_CMD_UPD_RXSA, true, false);
-	return ask_sa(t, MACSEC_CMD_DEL_RXSA, true, false);
+	ask(t, MACSEC_CMD_UPD_RXSA, false);
+	return ask(t, MACSEC_CMD_DEL_RXSA, false);
 }
 
 static int act_remove_out(struct task *t)
 {
-	ask_sa(t, MACSEC_CMD_UPD_TXSA, false, false);
-	return ask_sa(t, MACSEC_CMD_DEL_TXSA, false, false);
+	ask(t, MACSEC_CMD_UPD_TXSA, false);
+	return ask(t, MACSEC_CMD_DEL_TXSA, false);
 }
 
 /*
@@ -303,14 +289,14 @@ static int act_remove_out(struct task *t)
  */
 static int act_install(struct task *t)
 {
-	int err = ask_sa(t, MACSEC_CMD_ADD_RXSA, true, true);
+	int err = ask(t, MACSEC_CMD_ADD_RXSA, true);
 
 	if (err) {
 		if (err == -EIO)
 			act_remove_in(t);
 		return err;
 	}
-	err = ask_sa(t, MACSEC_CMD_ADD_TXSA, false, false);
+	err = ask(t, MACSEC_CMD_ADD_TXSA, false);
 	if (err) {
 		if (err == -EIO)
 			act_remove_out(t);
@@ -361,7 +347,7 @@ static int switch_quietly(struct net_device *dev, u8 an)
 static int act_activate(struct task *t)
 {
 	struct net_device *dev;
-	int err = ask_sa(t, MACSEC_CMD_UPD_TXSA, false, true);
+	int err = ask(t, MACSEC_CMD_UPD_TXSA, true);
 
 	if (err)
 		return err;
@@ -370,7 +356,7 @@ static int act_activate(struct task *t)
 	err = dev ? switch_quietly(dev, t->an) : -ENODEV;
 	rtnl_unlock();
 	if (err)
-		ask_sa(t, MACSEC_CMD_UPD_TXSA, false, false);
+		ask(t, MACSEC_CMD_UPD_TXSA, false);
 	return err;
 }
 
@@ -410,19 +396,11 @@ static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 }
 
 /* No association, no device and no driver are as good as removed. */
-static int gone(int err)
+static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
 {
+	int err = act_for(c, out ? act_remove_out : act_remove_in, sa);
+
 	return err == -ENODEV || err == -ENOENT ? 0 : err;
-}
-
-static int remove_in(struct qkd_chan *c, struct qkd_sa *sa)
-{
-	return gone(act_for(c, act_remove_in, sa));
-}
-
-static int remove_out(struct qkd_chan *c, struct qkd_sa *sa)
-{
-	return gone(act_for(c, act_remove_out, sa));
 }
 
 /*
@@ -451,8 +429,7 @@ const struct qkd_backend qkd_macsec_backend = {
 	.close = close_channel,
 	.install = install,
 	.activate = activate,
-	.remove_in = remove_in,
-	.remove_out = remove_out,
+	.remove = remove_sa,
 	.stands = stands,
 	.report = report,
 };

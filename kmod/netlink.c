@@ -59,36 +59,28 @@ void qkd_netlink_close(struct qkd_netlink *nl)
  * The message sits at the end of its buffer: with much room behind it, netlink
  * would move it to a smaller one and free this one with the key in it.
  */
-static struct sk_buff *new_request(u16 type, u16 flags)
+static struct sk_buff *new_request(u16 family, u16 flags, u8 cmd, u8 version)
 {
 	struct sk_buff *skb = alloc_skb(REQUEST_BYTES, GFP_KERNEL);
+	struct nlmsghdr *header;
+	struct genlmsghdr *genl;
 
 	if (!skb)
 		return NULL;
 	skb_reserve(skb, skb_tailroom(skb) - REQUEST_BYTES);
-	if (!nlmsg_put(skb, 0, 0, type, 0, NLM_F_REQUEST | flags)) {
+	header = nlmsg_put(skb, 0, 0, family, GENL_HDRLEN, NLM_F_REQUEST | flags);
+	if (!header) {
 		kfree_skb(skb);
 		return NULL;
 	}
-	return skb;
-}
-
-static struct sk_buff *new_genl(u16 family, u16 flags, u8 cmd, u8 version)
-{
-	struct sk_buff *skb = new_request(family, flags);
-	struct genlmsghdr *header;
-
-	if (!skb)
-		return NULL;
-	header = skb_put_zero(skb, GENL_HDRLEN);
-	header->cmd = cmd;
-	header->version = version;
+	genl = nlmsg_data(header);
+	*genl = (struct genlmsghdr){.cmd = cmd, .version = version};
 	return skb;
 }
 
 struct sk_buff *qkd_netlink_macsec(struct qkd_netlink *nl, u8 cmd)
 {
-	return new_genl(nl->macsec, NLM_F_ACK, cmd, MACSEC_GENL_VERSION);
+	return new_request(nl->macsec, NLM_F_ACK, cmd, MACSEC_GENL_VERSION);
 }
 
 static u32 own_port(struct socket *sock)
@@ -186,7 +178,7 @@ int qkd_netlink_ask(struct qkd_netlink *nl, struct sk_buff *skb)
  */
 int qkd_netlink_find_macsec(struct qkd_netlink *nl)
 {
-	struct sk_buff *skb = new_genl(GENL_ID_CTRL, NLM_F_DUMP, CTRL_CMD_GETFAMILY, 1);
+	struct sk_buff *skb = new_request(GENL_ID_CTRL, NLM_F_DUMP, CTRL_CMD_GETFAMILY, 1);
 	int err;
 
 	if (!skb)

@@ -102,10 +102,20 @@ static bool is_macsec(const struct qkd_channel *r)
 	       !r->replay_window && ZERO(r->spi_key) && ZERO(r->local) && ZERO(r->remote);
 }
 
-int qkd_record_check_hello(const struct qkd_hello *r)
-{
-	return ZERO(r->reserved) ? 0 : -EINVAL;
-}
+/* A check that is one condition, for struct qkd_@type. */
+#define CHECK(name, type, condition)                                                               \
+	int qkd_record_check_##name(const struct qkd_##type *r)                                    \
+	{                                                                                          \
+		return (condition) ? 0 : -EINVAL;                                                  \
+	}
+
+CHECK(hello, hello, ZERO(r->reserved))
+CHECK(watermark, watermark,
+      r->channel && !(r->flags & ~QKD_WATERMARK_NONE) && !r->reserved32 && ZERO(r->reserved))
+CHECK(rollover, rollover, r->channel && !r->epoch && ZERO(r->reserved))
+CHECK(retire, retire, r->channel &&ZERO(r->reserved))
+CHECK(counters, counters, r->channel &&ZERO(r->reserved))
+CHECK(epoch_list, epoch, r->channel && !r->reserved8 && !r->reserved32 && ZERO(r->reserved))
 
 int qkd_record_check_channel_add(const struct qkd_channel *r)
 {
@@ -166,35 +176,6 @@ int qkd_record_check_salt(const struct qkd_key *r, __u8 cipher)
 		len = QKD_SALT_BYTES;
 	if (!is_zero(r->in.salt + len, QKD_SALT_BYTES - len) ||
 	    !is_zero(r->out.salt + len, QKD_SALT_BYTES - len))
-		return -EINVAL;
-	return 0;
-}
-
-int qkd_record_check_watermark(const struct qkd_watermark *r)
-{
-	if (!r->channel || r->flags & ~QKD_WATERMARK_NONE || r->reserved32 || !ZERO(r->reserved))
-		return -EINVAL;
-	return 0;
-}
-
-int qkd_record_check_rollover(const struct qkd_rollover *r)
-{
-	return r->channel && !r->epoch && ZERO(r->reserved) ? 0 : -EINVAL;
-}
-
-int qkd_record_check_retire(const struct qkd_retire *r)
-{
-	return r->channel && ZERO(r->reserved) ? 0 : -EINVAL;
-}
-
-int qkd_record_check_counters(const struct qkd_counters *r)
-{
-	return r->channel && ZERO(r->reserved) ? 0 : -EINVAL;
-}
-
-int qkd_record_check_epoch_list(const struct qkd_epoch *r)
-{
-	if (!r->channel || r->reserved8 || r->reserved32 || !ZERO(r->reserved))
 		return -EINVAL;
 	return 0;
 }

@@ -61,10 +61,9 @@ static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 	case QKD_ACTION_ACTIVATE:
 		return c->backend->activate(c, sa, sa_in_use(c));
 	case QKD_ACTION_REMOVE_IN:
-		return c->backend->remove_in(c, sa);
 	case QKD_ACTION_REMOVE_OUT:
 	case QKD_ACTION_BLOCK:
-		return sa ? c->backend->remove_out(c, sa) : 0;
+		return sa ? c->backend->remove(c, sa, action->type != QKD_ACTION_REMOVE_IN) : 0;
 	case QKD_ACTION_FORGET:
 		kfree(sa);
 		break;
@@ -150,7 +149,7 @@ static void find_lost(struct qkd_chan *c)
 	}
 }
 
-static void run(struct qkd_chan *c)
+void qkd_rollover_run(struct qkd_chan *c)
 {
 	struct qkd_action action;
 	int err;
@@ -165,18 +164,13 @@ static void run(struct qkd_chan *c)
 	set_timer(c);
 }
 
-void qkd_rollover_refresh(struct qkd_chan *c)
-{
-	run(c);
-}
-
 void qkd_rollover_work(struct work_struct *work)
 {
 	struct qkd_chan *c = container_of(to_delayed_work(work), struct qkd_chan, work);
 
 	mutex_lock(&c->lock);
 	if (c->alive)
-		run(c);
+		qkd_rollover_run(c);
 	mutex_unlock(&c->lock);
 }
 
@@ -234,7 +228,7 @@ int qkd_rollover_put(struct qkd_chan *c, const struct qkd_key *key)
 	}
 	c->counters.installed++;
 	emit(c, QKD_EVENT_INSTALLED, key->epoch, 0, 0);
-	run(c);
+	qkd_rollover_run(c);
 	return 0;
 }
 
@@ -250,7 +244,7 @@ int qkd_rollover_watermark(struct qkd_chan *c, const struct qkd_watermark *r)
 		return err;
 	if (r->peer_out != QKD_EPOCH_NONE && r->peer_out != before)
 		emit(c, QKD_EVENT_PEER_MOVED, r->peer_out, 0, 0);
-	run(c);
+	qkd_rollover_run(c);
 	return 0;
 }
 
@@ -263,7 +257,7 @@ int qkd_rollover_force(struct qkd_chan *c, struct qkd_rollover *r)
 	err = qkd_epochs_force(&c->epochs);
 	if (err)
 		return err;
-	run(c);
+	qkd_rollover_run(c);
 	if (c->epochs.out == before || c->epochs.out == QKD_EPOCH_NONE)
 		return -EAGAIN; /* none of the ready ones would go in, or stood */
 	r->epoch = c->epochs.out;
@@ -277,7 +271,7 @@ int qkd_rollover_retire(struct qkd_chan *c, u64 epoch)
 	lockdep_assert_held(&c->lock);
 	err = qkd_epochs_retire(&c->epochs, now_ms(), epoch);
 	if (!err)
-		run(c);
+		qkd_rollover_run(c);
 	return err;
 }
 
@@ -290,10 +284,10 @@ void qkd_rollover_clear(struct qkd_chan *c)
 	lockdep_assert_held(&c->lock);
 	for (i = 0; i < e->count; i++) {
 		struct qkd_epoch_slot *s = &e->slot[i];
-		int err = s->out == QKD_SA_NONE ? 0 : c->backend->remove_out(c, s->sa);
+		int err = s->out == QKD_SA_NONE ? 0 : c->backend->remove(c, s->sa, true);
 
 		if (s->in != QKD_SA_NONE)
-			err = c->backend->remove_in(c, s->sa) ?: err;
+			err = c->backend->remove(c, s->sa, false) ?: err;
 		if (err)
 			emit(c, QKD_EVENT_FAILED, s->epoch, 0, err);
 		kfree(s->sa);
