@@ -106,8 +106,10 @@ static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 		emit(c, QKD_EVENT_EXHAUSTED, QKD_EPOCH_NONE, 0, 0);
 		break;
 	case QKD_ACTION_BLOCK:
-		if (err)
+		if (err) {
+			emit(c, QKD_EVENT_FAILED, action->epoch, 0, err);
 			break;
+		}
 		c->counters.blocked++;
 		emit(c, QKD_EVENT_BLOCKED, action->epoch, 0, 0);
 		break;

@@ -450,7 +450,8 @@ enum qkd_event_type {
 	QKD_EVENT_BLOCKED = 6,	  /* the outbound SA was taken down */
 	QKD_EVENT_FAILED = 7,	  /* epoch: error says why it was not installed;
 				   * -ESTALE: it was, somebody removed an SA;
-				   * before DELETED: an SA of it was left */
+				   * of a channel that is overdue, or before
+				   * DELETED: an SA of it could not be removed */
 	QKD_EVENT_PEER_MOVED = 8, /* epoch: inbound below it will go */
 	QKD_EVENT_ADDED = 9,	  /* the channel was added */
 	QKD_EVENT_DELETED = 10,	  /* the channel was deleted, its SAs are gone */
