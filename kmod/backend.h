@@ -2,7 +2,7 @@
 /*
  * What a channel needs of IPsec or MACsec. All are called under the channel's
  * lock, may sleep, and are told of each epoch in this order: install, then
- * activate at most once, remove_out and remove_in in any order, release.
+ * activate at most once, remove of either direction, release.
  */
 #ifndef QKD_BACKEND_H
 #define QKD_BACKEND_H
@@ -31,13 +31,15 @@ struct qkd_sa {
 /**
  * struct qkd_backend - IPsec or MACsec
  * @open: the channel begins. Return: 0 or a status of QKD_CMD_CHANNEL_ADD
- * @close: it ends; all SAs are released
+ * @close: it ends; all SAs are released. NULL: nothing to do
  * @install: inbound SA into use, outbound SA built but not in use; @key is the
  *           caller's, who wipes it. Return: 0 or negative errno, nothing stands
  * @activate: encrypt with @sa from now on; @old, which was in use until now,
  *            stays usable for what is on its way, or is NULL
- * @remove_in: the inbound SA goes, if it is still there
- * @remove_out: the outbound SA goes, if it is still there
+ * @remove: the inbound or the outbound SA goes. Return: 0 if it is gone, or was
+ *          before; a negative errno: it may still stand, to be tried again
+ * @stands: whether the inbound or, if it was activated, the outbound SA is
+ *          still there, for all that others may have done
  * @report: fills the backend's part of a listing
  */
 struct qkd_backend {
@@ -45,8 +47,8 @@ struct qkd_backend {
 	void (*close)(struct qkd_chan *c);
 	int (*install)(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa *sa);
 	int (*activate)(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old);
-	void (*remove_in)(struct qkd_chan *c, struct qkd_sa *sa);
-	void (*remove_out)(struct qkd_chan *c, struct qkd_sa *sa);
+	int (*remove)(struct qkd_chan *c, struct qkd_sa *sa, bool out);
+	bool (*stands)(struct qkd_chan *c, const struct qkd_sa *sa, bool out);
 	void (*report)(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r);
 };
 

@@ -24,6 +24,16 @@ static bool is_macsec(const struct qkd_channel *config)
 	return config->kind == QKD_KIND_MACSEC;
 }
 
+/*
+ * Who may change a macsec device: the driver's own rule, whatever user namespace
+ * the network namespace belongs to. The worker that asks the driver has all
+ * rights, so its caller's are looked at here.
+ */
+static bool is_allowed(const struct qkd_channel *config)
+{
+	return !is_macsec(config) || capable(CAP_NET_ADMIN);
+}
+
 static int init_epochs(struct qkd_chan *c)
 {
 	const struct qkd_epochs_config config = {
@@ -52,7 +62,7 @@ static struct qkd_chan *new_channel(struct qkd_netns *ns, const struct qkd_chann
 	c->config = *config;
 	c->ns = ns;
 	c->backend = is_macsec(config) ? &qkd_macsec_backend : &qkd_ipsec_backend;
-	refcount_set(&c->users, 1);
+	refcount_set(&c->users, 1); /* the caller */
 	mutex_init(&c->lock);
 	INIT_DELAYED_WORK(&c->work, qkd_rollover_work);
 	if (init_epochs(c)) {
@@ -87,6 +97,7 @@ static int enter_table(struct qkd_chan *c)
 		xa_erase(other, index);
 		return err == -EBUSY ? -EEXIST : err;
 	}
+	refcount_inc(&c->users);
 	ns->count++;
 	return 0;
 }
@@ -107,33 +118,36 @@ static void leave_table(struct qkd_chan *c)
 
 /*
  * The channel takes its number first and locked, so that two that want the
- * same one do not both touch the device.
+ * same one do not both touch the device. Once unlocked it is the table's:
+ * whoever finds it may delete it, so it is held here to the end.
  */
 int qkd_channel_add(struct qkd_netns *ns, const struct qkd_channel *config)
 {
-	struct qkd_chan *c = new_channel(ns, config);
+	struct qkd_chan *c;
+	bool entered;
 	int err;
 
+	if (!is_allowed(config))
+		return -EPERM;
+	c = new_channel(ns, config);
 	if (!c)
 		return -ENOMEM;
 	mutex_lock(&ns->table);
-	mutex_lock_nested(&c->lock, SINGLE_DEPTH_NESTING);
+	mutex_lock(&c->lock);
 	err = enter_table(c);
 	mutex_unlock(&ns->table);
-	if (err) {
-		mutex_unlock(&c->lock);
-		put_channel(c);
-		return err;
-	}
-	err = c->backend->open(c);
+	entered = !err;
+	if (entered)
+		err = c->backend->open(c);
 	if (!err) {
 		c->alive = true;
 		__module_get(THIS_MODULE); /* SAs outlive the file that holds it now */
 		qkd_event_emit(ns, config->id, QKD_EVENT_ADDED, QKD_EPOCH_NONE, 0, 0);
 	}
 	mutex_unlock(&c->lock);
-	if (err)
+	if (err && entered)
 		leave_table(c);
+	put_channel(c);
 	return err;
 }
 
@@ -147,7 +161,8 @@ static int delete_channel(struct qkd_chan *c)
 	c->alive = false;
 	if (ours) {
 		qkd_rollover_clear(c);
-		c->backend->close(c);
+		if (c->backend->close)
+			c->backend->close(c);
 		qkd_event_emit(c->ns, c->config.id, QKD_EVENT_DELETED, QKD_EPOCH_NONE, 0, 0);
 	}
 	mutex_unlock(&c->lock);
@@ -178,7 +193,7 @@ int qkd_channel_delete(struct qkd_netns *ns, u32 id)
 
 	if (!c)
 		return -ENOENT;
-	err = delete_channel(c);
+	err = is_allowed(&c->config) ? delete_channel(c) : -EPERM;
 	put_channel(c);
 	return err;
 }
@@ -191,7 +206,7 @@ void qkd_channel_delete_all(struct qkd_netns *ns)
 	xa_for_each(&ns->channels, id, c) delete_channel(c);
 }
 
-struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id)
+static struct qkd_chan *hold_locked(struct qkd_netns *ns, u32 id)
 {
 	struct qkd_chan *c = hold(ns, id);
 
@@ -202,6 +217,18 @@ struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id)
 		return c;
 	qkd_channel_unlock(c);
 	return NULL;
+}
+
+struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id)
+{
+	struct qkd_chan *c = hold_locked(ns, id);
+
+	if (!c)
+		return ERR_PTR(-ENOENT);
+	if (is_allowed(&c->config))
+		return c;
+	qkd_channel_unlock(c);
+	return ERR_PTR(-EPERM);
 }
 
 void qkd_channel_unlock(struct qkd_chan *c)
@@ -215,7 +242,7 @@ static struct qkd_chan *next_channel(struct qkd_netns *ns, unsigned long *id)
 	struct qkd_chan *c;
 
 	while (xa_find_after(&ns->channels, id, ULONG_MAX, XA_PRESENT)) {
-		c = qkd_channel_lock(ns, *id);
+		c = hold_locked(ns, *id);
 		if (c)
 			return c;
 	}

@@ -43,13 +43,16 @@ struct qkd_chan {
 /** Adds a checked @config. Return: a status of QKD_CMD_CHANNEL_ADD. */
 int qkd_channel_add(struct qkd_netns *ns, const struct qkd_channel *config);
 
-/** Deletes channel @id with all its SAs. Return: 0 or -ENOENT. */
+/** Deletes channel @id with all its SAs. Return: a status of QKD_CMD_CHANNEL_DELETE. */
 int qkd_channel_delete(struct qkd_netns *ns, u32 id);
 
 /** Deletes all; nobody else may use the namespace any more. */
 void qkd_channel_delete_all(struct qkd_netns *ns);
 
-/** Finds channel @id and locks it. Return: NULL if there is none. */
+/**
+ * qkd_channel_lock - finds channel @id and locks it
+ * Return: an ERR_PTR if there is none (-ENOENT), or the caller may not (-EPERM)
+ */
 struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id);
 
 /** Undoes qkd_channel_lock(). */

@@ -83,8 +83,10 @@ static ssize_t read_device(struct kiocb *iocb, struct iov_iter *to)
 		if (err)
 			return err;
 		while (iov_iter_count(to) >= sizeof(event) && qkd_event_take(&f->events, &event)) {
-			if (copy_to_iter(&event, sizeof(event), to) != sizeof(event))
+			if (copy_to_iter(&event, sizeof(event), to) != sizeof(event)) {
+				qkd_event_put_back(&f->events, &event);
 				return done ?: -EFAULT;
+			}
 			done += sizeof(event);
 		}
 	}

@@ -5,6 +5,7 @@
  * space may change the buffer at any time, so only the copy is looked at.
  */
 #include <linux/build_bug.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/string.h>
 #include <linux/uio.h>
@@ -112,89 +113,47 @@ static int channel_delete(struct qkd_file *f, union record *r)
 		       ?: qkd_channel_delete(f->ns, r->channel.id);
 }
 
-static int put_checked_key(struct qkd_file *f, const struct qkd_key *key)
+static int count(struct qkd_chan *c, struct qkd_counters *r)
 {
-	struct qkd_chan *c = qkd_channel_lock(f->ns, key->channel);
-	int err;
-
-	if (!c)
-		return -ENOENT;
-	err = qkd_rollover_put(c, key);
-	qkd_channel_unlock(c);
-	return err;
+	qkd_rollover_run(c);
+	qkd_channel_count(c, r);
+	return 0;
 }
+
+/* A command on the channel that its record names: @call, with @c locked. */
+#define ON_CHANNEL(name, call)                                                                     \
+	static int name(struct qkd_file *f, union record *r)                                       \
+	{                                                                                          \
+		int err = qkd_record_check_##name(&r->name);                                       \
+		struct qkd_chan *c;                                                                \
+                                                                                                   \
+		if (err)                                                                           \
+			return err;                                                                \
+		c = qkd_channel_lock(f->ns, r->name.channel);                                      \
+		if (IS_ERR(c))                                                                     \
+			return PTR_ERR(c);                                                         \
+		err = (call);                                                                      \
+		qkd_channel_unlock(c);                                                             \
+		return err;                                                                        \
+	}
+
+ON_CHANNEL(key, qkd_rollover_put(c, &r->key))
+ON_CHANNEL(watermark, qkd_rollover_watermark(c, &r->watermark))
+ON_CHANNEL(rollover, qkd_rollover_force(c, &r->rollover))
+ON_CHANNEL(retire, qkd_rollover_retire(c, r->retire.epoch))
+ON_CHANNEL(counters, count(c, &r->counters))
 
 /* Nothing but the number of what it was remains, here and, written back, there. */
 static int put_key(struct qkd_file *f, union record *r)
 {
 	u32 channel = r->key.channel;
 	u64 epoch = r->key.epoch;
-	int err = qkd_record_check_key(&r->key) ?: put_checked_key(f, &r->key);
+	int err = key(f, r);
 
 	memzero_explicit(r, sizeof(*r));
 	r->key.channel = channel;
 	r->key.epoch = epoch;
 	return err;
-}
-
-static int watermark(struct qkd_file *f, union record *r)
-{
-	int err = qkd_record_check_watermark(&r->watermark);
-	struct qkd_chan *c;
-
-	if (err)
-		return err;
-	c = qkd_channel_lock(f->ns, r->watermark.channel);
-	if (!c)
-		return -ENOENT;
-	err = qkd_rollover_watermark(c, &r->watermark);
-	qkd_channel_unlock(c);
-	return err;
-}
-
-static int rollover(struct qkd_file *f, union record *r)
-{
-	int err = qkd_record_check_rollover(&r->rollover);
-	struct qkd_chan *c;
-
-	if (err)
-		return err;
-	c = qkd_channel_lock(f->ns, r->rollover.channel);
-	if (!c)
-		return -ENOENT;
-	err = qkd_rollover_force(c, &r->rollover);
-	qkd_channel_unlock(c);
-	return err;
-}
-
-static int retire(struct qkd_file *f, union record *r)
-{
-	int err = qkd_record_check_retire(&r->retire);
-	struct qkd_chan *c;
-
-	if (err)
-		return err;
-	c = qkd_channel_lock(f->ns, r->retire.channel);
-	if (!c)
-		return -ENOENT;
-	err = qkd_rollover_retire(c, r->retire.epoch);
-	qkd_channel_unlock(c);
-	return err;
-}
-
-static int counters(struct qkd_file *f, union record *r)
-{
-	int err = qkd_record_check_counters(&r->counters);
-	struct qkd_chan *c;
-
-	if (err)
-		return err;
-	c = qkd_channel_lock(f->ns, r->counters.channel);
-	if (!c)
-		return -ENOENT;
-	qkd_channel_count(c, &r->counters);
-	qkd_channel_unlock(c);
-	return 0;
 }
 
 static ssize_t act_on_each(const struct run *run, int (*act)(struct qkd_file *f, union record *r))
@@ -220,6 +179,13 @@ static ssize_t act_on_each(const struct run *run, int (*act)(struct qkd_file *f,
 
 /* The listings: the first record says from where. */
 
+/* None listed is no error. */
+static ssize_t write_nothing(const struct run *run, union record *r)
+{
+	r->status = 0;
+	return write_record(run, 0, r);
+}
+
 static ssize_t channel_list(const struct run *run)
 {
 	union record r;
@@ -240,7 +206,7 @@ static ssize_t channel_list(const struct run *run)
 			return err;
 		id = r.channel.id;
 	}
-	return i;
+	return i ?: write_nothing(run, &r);
 }
 
 static ssize_t list_epochs(const struct run *run, struct qkd_chan *c, union record *r)
@@ -255,7 +221,7 @@ static ssize_t list_epochs(const struct run *run, struct qkd_chan *c, union reco
 			return err;
 		epoch = r->epoch.epoch + 1;
 	}
-	return i;
+	return i ?: write_nothing(run, r);
 }
 
 static ssize_t epoch_list(const struct run *run)
@@ -271,10 +237,11 @@ static ssize_t epoch_list(const struct run *run)
 	if (r.status)
 		return write_record(run, 0, &r);
 	c = qkd_channel_lock(run->file->ns, r.epoch.channel);
-	if (!c) {
-		r.status = -ENOENT;
+	if (IS_ERR(c)) {
+		r.status = PTR_ERR(c);
 		return write_record(run, 0, &r);
 	}
+	qkd_rollover_run(c);
 	n = list_epochs(run, c, &r);
 	qkd_channel_unlock(c);
 	return n;

@@ -25,11 +25,9 @@ static inline const void *qkd_compat_payload(const struct io_uring_cmd *cmd)
 
 /* SAs know their direction from 6.10 on: an inbound one cannot encrypt. */
 #ifdef QKD_HAS_XFRM_SA_DIR
-#define qkd_compat_set_inbound(x)  ((x)->dir = XFRM_SA_DIR_IN)
-#define qkd_compat_set_outbound(x) ((x)->dir = XFRM_SA_DIR_OUT)
+#define qkd_compat_set_dir(x, out) ((x)->dir = (out) ? XFRM_SA_DIR_OUT : XFRM_SA_DIR_IN)
 #else
-#define qkd_compat_set_inbound(x)  ((void)(x))
-#define qkd_compat_set_outbound(x) ((void)(x))
+#define qkd_compat_set_dir(x, out) ((void)(x))
 #endif
 
 #endif

@@ -192,12 +192,55 @@ int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch)
 	return 0;
 }
 
+bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot, bool in, bool out)
+{
+	in = in && slot->in == QKD_SA_ACTIVE;
+	out = out && slot->out == QKD_SA_ACTIVE;
+	if (in) {
+		retire_in(slot, now);
+		if (slot->out == QKD_SA_READY)
+			retire_out(slot, now);
+	}
+	if (out) {
+		retire_out(slot, now);
+		e->out = QKD_EPOCH_NONE;
+		e->state = QKD_CHANNEL_IDLE;
+	}
+	return in || out;
+}
+
 static bool plan(struct qkd_action *action, enum qkd_action_type type, struct qkd_epoch_slot *s)
 {
 	action->type = type;
 	action->epoch = s ? s->epoch : QKD_EPOCH_NONE;
 	action->slot = s;
 	return true;
+}
+
+/* When the outbound side goes down for want of a key; ~0: not now. */
+static u64 block_time(const struct qkd_epochs *e)
+{
+	bool hold = e->config.on_exhausted == QKD_EXHAUSTED_HOLD;
+	u64 when = e->due + (hold ? e->config.hard_ms : 0);
+
+	if (e->state != QKD_CHANNEL_OVERDUE || (hold && !e->config.hard_ms))
+		return ~0ULL;
+	return when > e->retry ? when : e->retry;
+}
+
+/*
+ * To block is to send nothing more. An older SA in its grace time would still
+ * be found by packets once the one in use is gone, so those go first. One that
+ * cannot be removed now is tried again later and does not keep the rest.
+ */
+static bool plan_block(struct qkd_epochs *e, struct qkd_action *action)
+{
+	u32 i;
+
+	for (i = 0; i < e->count; i++)
+		if (e->slot[i].out == QKD_SA_GRACE && !e->slot[i].stuck)
+			return plan(action, QKD_ACTION_REMOVE_OUT, &e->slot[i]);
+	return plan(action, QKD_ACTION_BLOCK, find(e, e->out));
 }
 
 /* Steps of the outbound side: move on, or say that there is nowhere to go. */
@@ -212,12 +255,7 @@ static bool plan_switch(struct qkd_epochs *e, u64 now, struct qkd_action *action
 		e->forced = false;
 	if (due)
 		return plan(action, QKD_ACTION_EXHAUSTED, NULL);
-	if (e->state != QKD_CHANNEL_OVERDUE)
-		return false;
-	if (e->config.on_exhausted == QKD_EXHAUSTED_BLOCK ||
-	    (e->config.hard_ms && now >= e->due + e->config.hard_ms))
-		return plan(action, QKD_ACTION_BLOCK, find(e, e->out));
-	return false;
+	return now >= block_time(e) && plan_block(e, action);
 }
 
 static bool plan_removal(struct qkd_epochs *e, u64 now, struct qkd_action *action)
@@ -268,11 +306,26 @@ static void activated(struct qkd_epochs *e, u64 now, u64 epoch)
 	e->out = epoch;
 	e->state = QKD_CHANNEL_ACTIVE;
 	e->forced = false;
+	e->retry = 0;
 	retire_unusable(e, now);
 }
 
-static void blocked(struct qkd_epochs *e, struct qkd_epoch_slot *s)
+static void removed(struct qkd_epoch_slot *s, u64 now, bool out, int err)
 {
+	if (err) {
+		*(out ? &s->out_until : &s->in_until) = now + QKD_EPOCHS_RETRY_MS;
+		s->stuck |= out;
+	} else {
+		*(out ? &s->out : &s->in) = QKD_SA_NONE;
+	}
+}
+
+static void blocked(struct qkd_epochs *e, struct qkd_epoch_slot *s, u64 now, int err)
+{
+	if (err) {
+		e->retry = now + QKD_EPOCHS_RETRY_MS;
+		return;
+	}
 	if (s)
 		s->out = QKD_SA_NONE;
 	e->out = QKD_EPOCH_NONE;
@@ -299,12 +352,9 @@ void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *act
 			retire_out(s, now);
 		break;
 	case QKD_ACTION_REMOVE_IN:
-		if (s)
-			s->in = QKD_SA_NONE;
-		break;
 	case QKD_ACTION_REMOVE_OUT:
 		if (s)
-			s->out = QKD_SA_NONE;
+			removed(s, now, action->type == QKD_ACTION_REMOVE_OUT, err);
 		break;
 	case QKD_ACTION_FORGET:
 		if (s)
@@ -314,7 +364,7 @@ void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *act
 		e->state = QKD_CHANNEL_OVERDUE;
 		break;
 	case QKD_ACTION_BLOCK:
-		blocked(e, s);
+		blocked(e, s, now, err);
 		break;
 	}
 }
@@ -330,11 +380,7 @@ static u64 switch_deadline(const struct qkd_epochs *e)
 		return 0;
 	if (e->state == QKD_CHANNEL_ACTIVE)
 		return e->due;
-	if (e->state != QKD_CHANNEL_OVERDUE)
-		return ~0ULL;
-	if (e->config.on_exhausted == QKD_EXHAUSTED_BLOCK)
-		return 0;
-	return e->config.hard_ms ? e->due + e->config.hard_ms : ~0ULL;
+	return block_time(e);
 }
 
 u64 qkd_epochs_deadline(const struct qkd_epochs *e)

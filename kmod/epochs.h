@@ -13,7 +13,8 @@
  *  - epochs only grow; none is put twice
  *  - outbound moves only forward, and only to an epoch that the peer holds
  *  - an old SA stays grace_ms after it was replaced
- *  - without a next key the channel holds or blocks; it never falls back
+ *  - without a next key the channel holds or blocks; it never falls back, not
+ *    even to an SA whose grace time has not ended yet
  */
 #ifndef QKD_EPOCHS_H
 #define QKD_EPOCHS_H
@@ -35,6 +36,7 @@ typedef uint8_t u8;
  * @epoch: its number
  * @in: enum qkd_sa_state, inbound: NONE, ACTIVE, GRACE
  * @out: enum qkd_sa_state, outbound: NONE, READY, ACTIVE, GRACE
+ * @stuck: the outbound SA was to be removed, and that failed
  * @in_until: when the inbound SA in GRACE is removed
  * @out_until: when the outbound SA in GRACE is removed
  * @sa: the owner's; not touched here
@@ -43,6 +45,7 @@ struct qkd_epoch_slot {
 	u64 epoch;
 	u8 in;
 	u8 out;
+	bool stuck;
 	u64 in_until;
 	u64 out_until;
 	void *sa;
@@ -79,6 +82,7 @@ struct qkd_epochs_config {
  * @peer_last: watermark
  * @peer_out: what the peer encrypts with, or QKD_EPOCH_NONE
  * @due: when the next rollover is due; meaningless while IDLE
+ * @retry: a BLOCK that failed is not tried again before
  * @state: enum qkd_channel_state
  * @forced: a rollover was asked for and has not happened yet
  */
@@ -93,6 +97,7 @@ struct qkd_epochs {
 	u64 peer_last;
 	u64 peer_out;
 	u64 due;
+	u64 retry;
 	u8 state;
 	bool forced;
 };
@@ -104,7 +109,7 @@ enum qkd_action_type {
 	QKD_ACTION_REMOVE_OUT,	 /* remove the outbound SA of epoch */
 	QKD_ACTION_FORGET,	 /* both are gone: release slot->sa */
 	QKD_ACTION_EXHAUSTED,	 /* report: a rollover is due, no key is ready */
-	QKD_ACTION_BLOCK,	 /* remove the outbound SA in use: epoch */
+	QKD_ACTION_BLOCK,	 /* remove the outbound SA in use: epoch, the last one */
 };
 
 /**
@@ -119,6 +124,9 @@ struct qkd_action {
 	u64 epoch;
 	struct qkd_epoch_slot *slot;
 };
+
+/** Time from a removal that failed to the next try, milliseconds. */
+#define QKD_EPOCHS_RETRY_MS 1000
 
 /** Slots that a channel with this configuration can need at most. */
 u32 qkd_epochs_capacity(const struct qkd_epochs_config *config);
@@ -158,6 +166,19 @@ int qkd_epochs_force(struct qkd_epochs *e);
 int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch);
 
 /**
+ * qkd_epochs_lost - somebody else removed SAs of @slot
+ * @in: the inbound SA is not there any more
+ * @out: the outbound one is not, though it was in use or in its grace time
+ *
+ * What is left of them is removed at once. With the inbound SA goes an outbound
+ * one that is not in use yet: both ends then make room for a new epoch. Without
+ * an outbound SA the channel is IDLE until an epoch is ready.
+ *
+ * Return: whether that matters: one of them was in use or stood ready.
+ */
+bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot, bool in, bool out);
+
+/**
  * qkd_epochs_next - the next step that is due at @now
  * Return: true and @action filled, or false: nothing to do until the deadline.
  */
@@ -167,7 +188,9 @@ bool qkd_epochs_next(struct qkd_epochs *e, u64 now, struct qkd_action *action);
  * qkd_epochs_done - @action was carried out, or failed with @err (negative)
  *
  * A failed ACTIVATE retires that epoch's outbound side and the next ready one
- * is tried; a failed REMOVE counts as done (the SA was gone).
+ * is tried. A failed removal is due again after QKD_EPOCHS_RETRY_MS, and so is
+ * BLOCK: until it succeeds the channel is OVERDUE and the epoch in use. That an
+ * SA is not there any more is no failure.
  */
 void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *action, int err);
 

@@ -53,6 +53,18 @@ bool qkd_event_take(struct qkd_event_queue *q, struct qkd_event *event)
 	return any;
 }
 
+void qkd_event_put_back(struct qkd_event_queue *q, const struct qkd_event *event)
+{
+	spin_lock(&q->lock);
+	if (q->head - q->tail < QKD_EVENT_QUEUE) {
+		WRITE_ONCE(q->tail, q->tail - 1);
+		*slot(q, q->tail) = *event;
+	} else {
+		slot(q, q->tail)->lost += event->lost + 1; /* others came meanwhile */
+	}
+	spin_unlock(&q->lock);
+}
+
 /* The oldest goes: the next one that is read then says so at once. */
 static void drop_oldest(struct qkd_event_queue *q)
 {

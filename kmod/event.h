@@ -40,6 +40,9 @@ void qkd_event_unsubscribe(struct qkd_netns *ns, struct qkd_event_queue *q);
 /** Takes the oldest event out. Return: whether there was one. */
 bool qkd_event_take(struct qkd_event_queue *q, struct qkd_event *event);
 
+/** Puts one back that was taken out last and did not get to its reader. */
+void qkd_event_put_back(struct qkd_event_queue *q, const struct qkd_event *event);
+
 /** Whether an event waits; no lock needed, the answer may be old. */
 bool qkd_event_pending(const struct qkd_event_queue *q);
 

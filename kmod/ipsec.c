@@ -53,10 +53,6 @@ static int open_channel(struct qkd_chan *c)
 	return has_cipher(c->config.cipher) ? 0 : -EOPNOTSUPP;
 }
 
-static void close_channel(struct qkd_chan *c)
-{
-}
-
 static __be32 spi_of(const struct qkd_channel *config, u64 epoch, bool out)
 {
 	const u8 *sender = out ? config->local : config->remote;
@@ -121,10 +117,7 @@ static struct xfrm_state *new_state(const struct qkd_chan *c, bool out)
 	x->id.proto = IPPROTO_ESP;
 	set_addresses(x, &c->config, out);
 	set_mode(x, &c->config);
-	if (out)
-		qkd_compat_set_outbound(x);
-	else
-		qkd_compat_set_inbound(x);
+	qkd_compat_set_dir(x, out);
 	/* Outbound has no window, but 6.1 refuses ESN without one. */
 	if (set_replay(x, out ? 1 : c->config.replay_window)) {
 		discard_state(x);
@@ -254,16 +247,22 @@ static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 	return err;
 }
 
-static void remove_in(struct qkd_chan *c, struct qkd_sa *sa)
+static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
 {
-	remove_state(sa->in);
-	sa->in = NULL;
+	struct xfrm_state **x = out ? &sa->out : &sa->in;
+
+	remove_state(*x);
+	*x = NULL;
+	return 0;
 }
 
-static void remove_out(struct qkd_chan *c, struct qkd_sa *sa)
+/* One that was never inserted is nobody else's to delete. */
+static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
 {
-	remove_state(sa->out);
-	sa->out = NULL;
+	const struct xfrm_state *x = out ? sa->out : sa->in;
+	u8 state = x ? READ_ONCE(x->km.state) : XFRM_STATE_VOID;
+
+	return state == XFRM_STATE_VALID || state == XFRM_STATE_VOID;
 }
 
 static void read_lifetime(struct xfrm_state *x, u64 *packets, u64 *bytes)
@@ -288,10 +287,9 @@ static void report(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch
 
 const struct qkd_backend qkd_ipsec_backend = {
 	.open = open_channel,
-	.close = close_channel,
 	.install = install,
 	.activate = activate,
-	.remove_in = remove_in,
-	.remove_out = remove_out,
+	.remove = remove_sa,
+	.stands = stands,
 	.report = report,
 };

@@ -4,13 +4,19 @@
  * requests are made by one worker: the driver checks the rights of the running
  * task, and answers one request at a time.
  *
+ * Only the choice of the association that encrypts is no request: that is made
+ * through the driver's link operations, so that it takes no longer than it must.
+ *
  * The device is looked up each time and never held for longer than a switch,
  * so it can be removed, or moved to another namespace, at any time.
  */
 #include <linux/if_macsec.h>
+#include <linux/kmod.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
+#include <linux/rtnetlink.h>
 #include <linux/workqueue.h>
+#include <net/rtnetlink.h>
 #include <net/sch_generic.h>
 #include "channel.h"
 #include "macsec.h"
@@ -42,7 +48,7 @@ struct task {
 
 int qkd_macsec_init(void)
 {
-	wq = alloc_ordered_workqueue("qkd_macsec", 0);
+	wq = alloc_ordered_workqueue("qkd_macsec", WQ_MEM_RECLAIM);
 	return wq ? 0 : -ENOMEM;
 }
 
@@ -77,15 +83,21 @@ static void run_task(struct work_struct *work)
 {
 	struct task *t = container_of(work, struct task, work);
 
-	t->result = open_netlink(t->ns);
-	if (!t->result)
-		t->result = t->act(t);
-	if (t->result == -ENOENT && t->ns->netlink && !qkd_netlink_find_macsec(t->ns->netlink))
-		t->result = t->act(t);
+	t->result = open_netlink(t->ns) ?: t->act(t);
+	if (t->result == -ENOENT) {
+		qkd_macsec_leave(t->ns);
+		t->result = open_netlink(t->ns) ?: t->act(t);
+	}
 }
 
+/*
+ * The namespaces' exits wait for this through their channels' locks. So nothing
+ * in the worker may wait for an exit; loading a module does.
+ */
 static int do_task(struct task *t)
 {
+	if (READ_ONCE(t->ns->dead))
+		return -ENODEV;
 	INIT_WORK_ONSTACK(&t->work, run_task);
 	queue_work(wq, &t->work);
 	flush_work(&t->work);
@@ -101,9 +113,16 @@ static int nothing(struct task *t)
 u64 qkd_macsec_features(struct qkd_netns *ns)
 {
 	struct task t = {.act = nothing, .ns = ns};
+	int err = do_task(&t);
 
+	/* Nobody waits for the caller: it holds no lock. */
+	if (err == -ENOENT) {
+		request_module("net-pf-%d-proto-%d-family-" MACSEC_GENL_NAME, PF_NETLINK,
+			       NETLINK_GENERIC);
+		err = do_task(&t);
+	}
 	/* All kernels from 5.8 on whose driver is there have extended numbers too. */
-	return do_task(&t) ? 0 : QKD_FEATURE_MACSEC | QKD_FEATURE_MACSEC_XPN;
+	return err ? 0 : QKD_FEATURE_MACSEC | QKD_FEATURE_MACSEC_XPN;
 }
 
 static bool is_xpn(const struct task *t)
@@ -139,15 +158,23 @@ static int put_key(struct sk_buff *skb, const struct task *t, bool rx)
 	return err || nla_put_u32(skb, MACSEC_SA_ATTR_PN, 1);
 }
 
-static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool rx, bool active)
+static bool is_add(u8 cmd)
 {
-	bool add = cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
-	bool del = cmd == MACSEC_CMD_DEL_RXSA || cmd == MACSEC_CMD_DEL_TXSA;
+	return cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
+}
+
+static bool is_update(u8 cmd)
+{
+	return cmd == MACSEC_CMD_UPD_RXSA || cmd == MACSEC_CMD_UPD_TXSA;
+}
+
+static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool active)
+{
 	struct nlattr *nest = nla_nest_start_noflag(skb, MACSEC_ATTR_SA_CONFIG);
 
 	if (!nest || nla_put_u8(skb, MACSEC_SA_ATTR_AN, t->an) ||
-	    (!del && nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active)) ||
-	    (add && put_key(skb, t, rx)))
+	    ((is_add(cmd) || is_update(cmd)) && nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active)) ||
+	    (is_add(cmd) && put_key(skb, t, cmd == MACSEC_CMD_ADD_RXSA)))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -164,123 +191,117 @@ static int put_rxsc(struct sk_buff *skb, const struct task *t)
 	return 0;
 }
 
-static struct sk_buff *new_request(const struct task *t, u8 cmd)
+/* A command about the receive channel, or about an association of @t: then @active. */
+static int ask(const struct task *t, u8 cmd, bool active)
 {
+	bool tx = cmd >= MACSEC_CMD_ADD_TXSA && cmd <= MACSEC_CMD_UPD_TXSA;
+	bool sa = cmd != MACSEC_CMD_ADD_RXSC && cmd != MACSEC_CMD_DEL_RXSC;
 	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, cmd);
 
-	if (skb && nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex)) {
-		qkd_netlink_drop(skb);
-		return NULL;
-	}
-	return skb;
-}
-
-/* One of the commands about a security association of @t. */
-static int ask_sa(const struct task *t, u8 cmd, bool rx, bool active)
-{
-	struct sk_buff *skb = new_request(t, cmd);
-
 	if (!skb)
 		return -ENOMEM;
-	if ((rx && put_rxsc(skb, t)) || put_sa(skb, t, cmd, rx, active)) {
+	if (nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex) ||
+	    (!tx && put_rxsc(skb, t)) || (sa && put_sa(skb, t, cmd, active))) {
 		qkd_netlink_drop(skb);
 		return -EMSGSIZE;
 	}
-	return qkd_netlink_ask_macsec(t->ns->netlink, skb);
+	return qkd_netlink_ask(t->ns->netlink, skb);
 }
 
-/* One of the commands about the receive channel. */
-static int ask_rxsc(const struct task *t, u8 cmd)
-{
-	struct sk_buff *skb = new_request(t, cmd);
-
-	if (!skb)
-		return -ENOMEM;
-	if (put_rxsc(skb, t)) {
-		qkd_netlink_drop(skb);
-		return -EMSGSIZE;
-	}
-	return qkd_netlink_ask_macsec(t->ns->netlink, skb);
-}
-
-static int put_link(struct sk_buff *skb, const u8 *an)
-{
-	struct nlattr *info = nla_nest_start_noflag(skb, IFLA_LINKINFO);
-	struct nlattr *data;
-
-	if (!info || nla_put_string(skb, IFLA_INFO_KIND, "macsec"))
-		return -EMSGSIZE;
-	data = nla_nest_start_noflag(skb, IFLA_INFO_DATA);
-	if (!data || (an && nla_put_u8(skb, IFLA_MACSEC_ENCODING_SA, *an)) ||
-	    nla_put_u8(skb, IFLA_MACSEC_PROTECT, 1) || nla_put_u8(skb, IFLA_MACSEC_ENCRYPT, 1))
-		return -EMSGSIZE;
-	nla_nest_end(skb, data);
-	nla_nest_end(skb, info);
-	return 0;
-}
+/**
+ * struct octet - a netlink attribute of one octet
+ * @head: its length; nobody asks for its type
+ * @value: the octet
+ */
+struct octet {
+	struct nlattr head;
+	u8 value;
+};
 
 /*
- * Chooses the association that encrypts, if @an is not NULL. Each time it also
- * says that frames are to be encrypted: a device that somebody set to send in
- * the clear does not stay so.
+ * Chooses the association that encrypts, if @an is not negative. Each time it
+ * also says that frames are to be encrypted: a device that somebody set to send
+ * in the clear does not stay so. The same as RTM_NEWLINK from here, but under
+ * our own lock. The values are such as the driver's validate() passes.
  */
-static int change_link(const struct task *t, const u8 *an)
+static int change_link(struct net_device *dev, int an)
 {
-	struct sk_buff *skb = qkd_netlink_link(t->c->config.ifindex);
+	struct octet yes = {{.nla_len = NLA_HDRLEN + 1}, 1}, number = {yes.head, an};
+	struct nlattr *data[IFLA_MACSEC_MAX + 1] = {
+		[IFLA_MACSEC_ENCODING_SA] = an < 0 ? NULL : &number.head,
+		[IFLA_MACSEC_PROTECT] = &yes.head,
+		[IFLA_MACSEC_ENCRYPT] = &yes.head,
+	};
 
-	if (!skb)
-		return -ENOMEM;
-	if (put_link(skb, an)) {
-		qkd_netlink_drop(skb);
-		return -EMSGSIZE;
-	}
-	return qkd_netlink_ask_link(t->ns->netlink, skb);
+	return dev->rtnl_link_ops->changelink(dev, NULL, data, NULL);
+}
+
+/* The device of a channel; the lock of all devices is held. */
+static struct net_device *device_of(const struct task *t)
+{
+	struct net_device *dev = __dev_get_by_index(t->ns->net, t->c->config.ifindex);
+
+	return dev && netif_is_macsec(dev) ? dev : NULL;
 }
 
 static int act_open(struct task *t)
 {
-	int err = ask_rxsc(t, MACSEC_CMD_ADD_RXSC);
+	int err = ask(t, MACSEC_CMD_ADD_RXSC, false);
+	struct net_device *dev;
 
 	t->c->rxsc_made = !err;
 	if (err && err != -EEXIST)
 		return err;
-	err = change_link(t, NULL);
+	rtnl_lock();
+	dev = device_of(t);
+	err = dev ? change_link(dev, -1) : -ENODEV;
+	rtnl_unlock();
 	if (err && t->c->rxsc_made)
-		ask_rxsc(t, MACSEC_CMD_DEL_RXSC);
+		ask(t, MACSEC_CMD_DEL_RXSC, false);
 	return err;
 }
 
 static int act_close(struct task *t)
 {
-	return t->c->rxsc_made ? ask_rxsc(t, MACSEC_CMD_DEL_RXSC) : 0;
+	return t->c->rxsc_made ? ask(t, MACSEC_CMD_DEL_RXSC, false) : 0;
 }
 
 static int act_remove_in(struct task *t)
 {
-	ask_sa(t, MACSEC_CMD_UPD_RXSA, true, false);
-	return ask_sa(t, MACSEC_CMD_DEL_RXSA, true, false);
+	ask(t, MACSEC_CMD_UPD_RXSA, false);
+	return ask(t, MACSEC_CMD_DEL_RXSA, false);
 }
 
 static int act_remove_out(struct task *t)
 {
-	ask_sa(t, MACSEC_CMD_UPD_TXSA, false, false);
-	return ask_sa(t, MACSEC_CMD_DEL_TXSA, false, false);
+	ask(t, MACSEC_CMD_UPD_TXSA, false);
+	return ask(t, MACSEC_CMD_DEL_TXSA, false);
 }
 
 /*
  * The transmit association goes in at once too, so that the key need not be
  * kept here; but inactive, since its number may be the one that the device
  * encodes with (0 on a new device), and the peer is not ready yet.
+ *
+ * -EIO is a request without an answer: it may have been done. All other errors
+ * are the driver's own, which then has done nothing; what stands under the
+ * number is somebody else's and stays.
  */
 static int act_install(struct task *t)
 {
-	int err = ask_sa(t, MACSEC_CMD_ADD_RXSA, true, true);
+	int err = ask(t, MACSEC_CMD_ADD_RXSA, true);
 
-	if (err)
+	if (err) {
+		if (err == -EIO)
+			act_remove_in(t);
 		return err;
-	err = ask_sa(t, MACSEC_CMD_ADD_TXSA, false, false);
-	if (err)
+	}
+	err = ask(t, MACSEC_CMD_ADD_TXSA, false);
+	if (err) {
+		if (err == -EIO)
+			act_remove_out(t);
 		act_remove_in(t);
+	}
 	return err;
 }
 
@@ -308,16 +329,16 @@ static bool has_queues(struct net_device *dev)
  * rcu_read_lock_bh) are let through first. A macsec device has no queue unless
  * one is attached; without one nothing can wait, and the rare loss stands.
  */
-static int switch_quietly(const struct task *t, struct net_device *dev)
+static int switch_quietly(struct net_device *dev, u8 an)
 {
 	bool wait = has_queues(dev);
 	int err;
 
 	if (wait) {
 		netif_tx_stop_all_queues(dev);
-		synchronize_rcu_expedited();
+		synchronize_net();
 	}
-	err = change_link(t, &t->an);
+	err = change_link(dev, an);
 	if (wait)
 		netif_tx_wake_all_queues(dev);
 	return err;
@@ -325,19 +346,17 @@ static int switch_quietly(const struct task *t, struct net_device *dev)
 
 static int act_activate(struct task *t)
 {
-	struct net_device *dev = dev_get_by_index(t->ns->net, t->c->config.ifindex);
-	int err = -ENODEV;
+	struct net_device *dev;
+	int err = ask(t, MACSEC_CMD_UPD_TXSA, true);
 
-	if (!dev)
+	if (err)
 		return err;
-	if (netif_is_macsec(dev))
-		err = ask_sa(t, MACSEC_CMD_UPD_TXSA, false, true);
-	if (!err) {
-		err = switch_quietly(t, dev);
-		if (err)
-			ask_sa(t, MACSEC_CMD_UPD_TXSA, false, false);
-	}
-	dev_put(dev);
+	rtnl_lock();
+	dev = device_of(t);
+	err = dev ? switch_quietly(dev, t->an) : -ENODEV;
+	rtnl_unlock();
+	if (err)
+		ask(t, MACSEC_CMD_UPD_TXSA, false);
 	return err;
 }
 
@@ -376,14 +395,28 @@ static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 	return act_for(c, act_activate, sa);
 }
 
-static void remove_in(struct qkd_chan *c, struct qkd_sa *sa)
+/* No association, no device and no driver are as good as removed. */
+static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
 {
-	act_for(c, act_remove_in, sa);
+	int err = act_for(c, out ? act_remove_out : act_remove_in, sa);
+
+	return err == -ENODEV || err == -ENOENT ? 0 : err;
 }
 
-static void remove_out(struct qkd_chan *c, struct qkd_sa *sa)
+/*
+ * Whether the device is there. To look for the association itself would take a
+ * request to the driver each time.
+ */
+static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
 {
-	act_for(c, act_remove_out, sa);
+	struct net_device *dev;
+	bool is;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(c->ns->net, c->config.ifindex);
+	is = dev && netif_is_macsec(dev);
+	rcu_read_unlock();
+	return is;
 }
 
 static void report(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r)
@@ -396,7 +429,7 @@ const struct qkd_backend qkd_macsec_backend = {
 	.close = close_channel,
 	.install = install,
 	.activate = activate,
-	.remove_in = remove_in,
-	.remove_out = remove_out,
+	.remove = remove_sa,
+	.stands = stands,
 	.report = report,
 };

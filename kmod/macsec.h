@@ -9,7 +9,7 @@ struct qkd_netns;
 
 extern const struct qkd_backend qkd_macsec_backend;
 
-/** What of MACsec this kernel can do: QKD_FEATURE_MACSEC*. May sleep. */
+/** What of MACsec this kernel can do: QKD_FEATURE_MACSEC*. Loads the driver; hold no lock. */
 u64 qkd_macsec_features(struct qkd_netns *ns);
 
 /** Makes the worker that talks to the driver. Return: 0 or -ENOMEM. */

@@ -40,6 +40,7 @@ static void __net_exit netns_exit(struct net *net)
 	struct qkd_netns *ns = qkd_netns_get(net);
 
 	WARN_ON(!list_empty(&ns->readers));
+	WRITE_ONCE(ns->dead, true);
 	qkd_channel_delete_all(ns);
 	qkd_macsec_leave(ns);
 	xa_destroy(&ns->channels);
@@ -88,7 +89,6 @@ static void __exit qkd_exit(void)
 	unregister_pernet_subsys(&netns_ops);
 	qkd_macsec_exit();
 	qkd_rollover_exit();
-	rcu_barrier(); /* channels on their way out through kfree_rcu() */
 }
 
 module_init(qkd_init);
@@ -96,5 +96,4 @@ module_exit(qkd_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("QKD keys into IPsec and MACsec security associations");
-MODULE_ALIAS("devname:qkd");
 MODULE_SOFTDEP("pre: xfrm_algo esp4 esp6 seqiv gcm chacha20poly1305 drbg macsec");

@@ -2,74 +2,56 @@
 /* Requests to the kernel's own netlink families; see netlink.h. */
 #include <linux/if_macsec.h>
 #include <linux/net.h>
-#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <net/sock.h>
 #include "netlink.h"
 
 #define REQUEST_BYTES 512
-#define REPLY_BYTES   2048
+#define REPLY_BYTES   8192 /* a part of a listing is no larger */
 
 /**
- * struct qkd_netlink - sockets of one network namespace
- * @genl: generic netlink
- * @route: rtnetlink
+ * struct qkd_netlink - a socket of one network namespace
+ * @sock: generic netlink
  * @macsec: number of the macsec family, 0: not known
  * @seq: of the last request
  * @reply: what came back
  */
 struct qkd_netlink {
-	struct socket *genl;
-	struct socket *route;
+	struct socket *sock;
 	u16 macsec;
 	u32 seq;
 	u8 reply[REPLY_BYTES] __aligned(NLMSG_ALIGNTO);
 };
 
 /* Without CAP_ACK an error would echo the request, key included. */
-static int open_socket(struct net *net, int protocol, struct socket **result)
-{
-	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
-	struct socket *sock;
-	int one = 1, err;
-
-	err = sock_create_kern(net, AF_NETLINK, SOCK_RAW, protocol, &sock);
-	if (err)
-		return err;
-	err = sock->ops->setsockopt(sock, SOL_NETLINK, NETLINK_CAP_ACK, KERNEL_SOCKPTR(&one),
-				    sizeof(one));
-	if (!err)
-		err = kernel_bind(sock, (struct sockaddr *)&any, sizeof(any));
-	if (err) {
-		sock_release(sock);
-		return err;
-	}
-	*result = sock;
-	return 0;
-}
-
 struct qkd_netlink *qkd_netlink_open(struct net *net)
 {
 	struct qkd_netlink *nl = kzalloc(sizeof(*nl), GFP_KERNEL);
+	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+	int one = 1;
 
 	if (!nl)
 		return NULL;
-	if (open_socket(net, NETLINK_GENERIC, &nl->genl) ||
-	    open_socket(net, NETLINK_ROUTE, &nl->route)) {
-		qkd_netlink_close(nl);
-		return NULL;
-	}
+	if (sock_create_kern(net, AF_NETLINK, SOCK_RAW, NETLINK_GENERIC, &nl->sock))
+		goto err_memory;
+	if (nl->sock->ops->setsockopt(nl->sock, SOL_NETLINK, NETLINK_CAP_ACK, KERNEL_SOCKPTR(&one),
+				      sizeof(one)) ||
+	    kernel_bind(nl->sock, (struct sockaddr *)&any, sizeof(any)))
+		goto err_socket;
 	return nl;
+
+err_socket:
+	sock_release(nl->sock);
+err_memory:
+	kfree(nl);
+	return NULL;
 }
 
 void qkd_netlink_close(struct qkd_netlink *nl)
 {
 	if (!nl)
 		return;
-	if (nl->genl)
-		sock_release(nl->genl);
-	if (nl->route)
-		sock_release(nl->route);
+	sock_release(nl->sock);
 	kfree_sensitive(nl);
 }
 
@@ -77,48 +59,28 @@ void qkd_netlink_close(struct qkd_netlink *nl)
  * The message sits at the end of its buffer: with much room behind it, netlink
  * would move it to a smaller one and free this one with the key in it.
  */
-static struct sk_buff *new_request(u16 type)
+static struct sk_buff *new_request(u16 family, u16 flags, u8 cmd, u8 version)
 {
 	struct sk_buff *skb = alloc_skb(REQUEST_BYTES, GFP_KERNEL);
+	struct nlmsghdr *header;
+	struct genlmsghdr *genl;
 
 	if (!skb)
 		return NULL;
 	skb_reserve(skb, skb_tailroom(skb) - REQUEST_BYTES);
-	if (!nlmsg_put(skb, 0, 0, type, 0, NLM_F_REQUEST | NLM_F_ACK)) {
+	header = nlmsg_put(skb, 0, 0, family, GENL_HDRLEN, NLM_F_REQUEST | flags);
+	if (!header) {
 		kfree_skb(skb);
 		return NULL;
 	}
-	return skb;
-}
-
-static struct sk_buff *new_genl(u16 family, u8 cmd, u8 version)
-{
-	struct sk_buff *skb = new_request(family);
-	struct genlmsghdr *header;
-
-	if (!skb)
-		return NULL;
-	header = skb_put_zero(skb, GENL_HDRLEN);
-	header->cmd = cmd;
-	header->version = version;
+	genl = nlmsg_data(header);
+	*genl = (struct genlmsghdr){.cmd = cmd, .version = version};
 	return skb;
 }
 
 struct sk_buff *qkd_netlink_macsec(struct qkd_netlink *nl, u8 cmd)
 {
-	return new_genl(nl->macsec, cmd, MACSEC_GENL_VERSION);
-}
-
-struct sk_buff *qkd_netlink_link(int ifindex)
-{
-	struct sk_buff *skb = new_request(RTM_NEWLINK);
-	struct ifinfomsg *header;
-
-	if (!skb)
-		return NULL;
-	header = skb_put_zero(skb, NLMSG_ALIGN(sizeof(*header)));
-	header->ifi_index = ifindex;
-	return skb;
+	return new_request(nl->macsec, NLM_F_ACK, cmd, MACSEC_GENL_VERSION);
 }
 
 static u32 own_port(struct socket *sock)
@@ -126,27 +88,6 @@ static u32 own_port(struct socket *sock)
 	struct sockaddr_nl self = {};
 
 	return kernel_getsockname(sock, (struct sockaddr *)&self) < 0 ? 0 : self.nl_pid;
-}
-
-/*
- * Delivered directly rather than by sendmsg(), which copies into a buffer that
- * is freed as it is: here the receiver is done when netlink_unicast() returns,
- * and what is left is wiped. NETLINK_SKB_DST says that the request names its
- * receiver; without it the check of the sender's rights wants an open file.
- */
-static int deliver(struct socket *sock, struct sk_buff *skb)
-{
-	u8 *data = skb->data;
-	unsigned int len = skb->len;
-	int sent;
-
-	NETLINK_CB(skb).portid = own_port(sock);
-	NETLINK_CB(skb).flags = NETLINK_SKB_DST;
-	skb_get(skb);
-	sent = netlink_unicast(sock->sk, skb, 0, 0);
-	memzero_explicit(data, len);
-	kfree_skb(skb);
-	return sent < 0 ? sent : 0;
 }
 
 void qkd_netlink_drop(struct sk_buff *skb)
@@ -157,76 +98,93 @@ void qkd_netlink_drop(struct sk_buff *skb)
 
 static void keep_family(struct qkd_netlink *nl, const struct nlmsghdr *header)
 {
-	const struct nlattr *id;
+	const struct nlattr *name = nlmsg_find_attr(header, GENL_HDRLEN, CTRL_ATTR_FAMILY_NAME);
+	const struct nlattr *id = nlmsg_find_attr(header, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID);
 
-	id = nlmsg_find_attr(header, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID);
-	if (id && nla_len(id) >= (int)sizeof(u16))
+	if (name && !nla_strcmp(name, MACSEC_GENL_NAME) && id && nla_len(id) >= (int)sizeof(u16))
 		nl->macsec = nla_get_u16(id);
 }
 
-/* Return: whether this was the answer; then @err is what it says. */
+/* Return: whether the answer ends here; then @err is what it says. */
 static bool read_reply(struct qkd_netlink *nl, int len, int *err)
 {
 	const struct nlmsghdr *header = (const struct nlmsghdr *)nl->reply;
 
-	if (!nlmsg_ok(header, len) || header->nlmsg_seq != nl->seq)
-		return false;
-	if (header->nlmsg_type == GENL_ID_CTRL)
-		keep_family(nl, header);
-	if (header->nlmsg_type != NLMSG_ERROR || nlmsg_len(header) < (int)sizeof(int))
-		return false;
-	*err = ((const struct nlmsgerr *)nlmsg_data(header))->error;
-	return true;
+	for (; nlmsg_ok(header, len); header = nlmsg_next(header, &len)) {
+		if (header->nlmsg_seq != nl->seq)
+			continue;
+		if (header->nlmsg_type == GENL_ID_CTRL)
+			keep_family(nl, header);
+		if (header->nlmsg_type != NLMSG_ERROR && header->nlmsg_type != NLMSG_DONE)
+			continue;
+		if (nlmsg_len(header) < (int)sizeof(int))
+			continue;
+		*err = *(const int *)nlmsg_data(header); /* both begin with it */
+		return true;
+	}
+	return false;
 }
 
-/* The kernel's families answer before they return: all there is, is here. */
-static int receive(struct qkd_netlink *nl, struct socket *sock)
+/* The kernel's families, port 0, answer before they return: all there is, is here. */
+static int receive(struct qkd_netlink *nl)
 {
 	int len, err = -EIO;
+	bool done = false;
 
 	do {
 		struct kvec vec = {.iov_base = nl->reply, .iov_len = sizeof(nl->reply)};
-		struct msghdr msg = {};
+		struct sockaddr_nl from = {};
+		struct msghdr msg = {.msg_name = &from, .msg_namelen = sizeof(from)};
 
-		len = kernel_recvmsg(sock, &msg, &vec, 1, sizeof(nl->reply), MSG_DONTWAIT);
-	} while (len > 0 && !read_reply(nl, len, &err));
+		len = kernel_recvmsg(nl->sock, &msg, &vec, 1, sizeof(nl->reply), MSG_DONTWAIT);
+		if (len > 0 && !from.nl_pid)
+			done = read_reply(nl, len, &err);
+	} while (len > 0 && !done);
 	return err;
 }
 
-static int ask(struct qkd_netlink *nl, struct socket *sock, struct sk_buff *skb)
+/*
+ * Delivered directly rather than by sendmsg(), which copies into a buffer that
+ * is freed as it is: here the receiver is done with it in the end, and what is
+ * left is wiped; not before the answer is read, since the parts of a listing
+ * are made from the request one by one. NETLINK_SKB_DST says that the request
+ * names its receiver; without it the check of the sender's rights wants an open
+ * file.
+ */
+int qkd_netlink_ask(struct qkd_netlink *nl, struct sk_buff *skb)
 {
 	struct nlmsghdr *header = (struct nlmsghdr *)skb->data;
+	unsigned int len;
 	int err;
 
 	nlmsg_end(skb, header);
+	len = skb->len;
 	header->nlmsg_seq = ++nl->seq;
-	err = deliver(sock, skb);
-	return err ?: receive(nl, sock);
+	NETLINK_CB(skb).portid = own_port(nl->sock);
+	NETLINK_CB(skb).flags = NETLINK_SKB_DST;
+	skb_get(skb);
+	err = netlink_unicast(nl->sock->sk, skb, 0, 0);
+	if (err >= 0)
+		err = receive(nl);
+	memzero_explicit(header, len);
+	kfree_skb(skb);
+	return err;
 }
 
-int qkd_netlink_ask_macsec(struct qkd_netlink *nl, struct sk_buff *skb)
-{
-	return ask(nl, nl->genl, skb);
-}
-
-int qkd_netlink_ask_link(struct qkd_netlink *nl, struct sk_buff *skb)
-{
-	return ask(nl, nl->route, skb);
-}
-
+/*
+ * Asked by name, the kernel would load a driver that is not there, and wait for
+ * it: the driver waits for network namespaces that are coming and going, and
+ * such a namespace may wait for this thread. So all families are listed.
+ */
 int qkd_netlink_find_macsec(struct qkd_netlink *nl)
 {
-	struct sk_buff *skb = new_genl(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 1);
+	struct sk_buff *skb = new_request(GENL_ID_CTRL, NLM_F_DUMP, CTRL_CMD_GETFAMILY, 1);
 	int err;
 
 	if (!skb)
 		return -ENOMEM;
 	nl->macsec = 0;
-	if (nla_put_string(skb, CTRL_ATTR_FAMILY_NAME, MACSEC_GENL_NAME)) {
-		kfree_skb(skb);
-		return -EMSGSIZE;
-	}
-	err = ask(nl, nl->genl, skb);
+	err = qkd_netlink_ask(nl, skb);
 	if (!err && !nl->macsec)
 		err = -ENOENT;
 	return err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Requests to the kernel's own netlink families, from inside the kernel. The
- * macsec driver exports no functions; this is its only stable interface.
+ * Requests to the macsec driver's generic netlink family, from inside the
+ * kernel. The driver exports no functions; this is its only stable interface.
  *
  * Call from a kernel thread only: the receiver checks the capabilities of the
  * running task. One thread at a time per struct qkd_netlink.
@@ -15,31 +15,28 @@
 
 struct qkd_netlink;
 
-/** Opens sockets in @net without holding it. Return: NULL for want of memory. */
+/** Opens a socket in @net without holding it. Return: NULL for want of memory. */
 struct qkd_netlink *qkd_netlink_open(struct net *net);
 
-/** Closes them; @nl may be NULL. */
+/** Closes it; @nl may be NULL. */
 void qkd_netlink_close(struct qkd_netlink *nl);
 
-/** The macsec family's number. Return: 0 or negative errno (-ENOENT: none). */
+/**
+ * qkd_netlink_find_macsec - the macsec family's number
+ * Return: 0 or negative errno; -ENOENT: the driver is not loaded (nor will it be)
+ */
 int qkd_netlink_find_macsec(struct qkd_netlink *nl);
 
 /** Begins a request to the macsec family. Return: NULL for want of memory. */
 struct sk_buff *qkd_netlink_macsec(struct qkd_netlink *nl, u8 cmd);
 
-/** Begins a RTM_NEWLINK request that changes device @ifindex. */
-struct sk_buff *qkd_netlink_link(int ifindex);
-
 /**
- * qkd_netlink_ask_macsec - send a request to the macsec family, read the answer
+ * qkd_netlink_ask - send a request to the macsec family, read the answer
  * @skb: from qkd_netlink_macsec(); wiped and freed
  *
  * Return: 0, the receiver's negative errno, or -EIO without an answer.
  */
-int qkd_netlink_ask_macsec(struct qkd_netlink *nl, struct sk_buff *skb);
-
-/** The same to rtnetlink; @skb is from qkd_netlink_link(). */
-int qkd_netlink_ask_link(struct qkd_netlink *nl, struct sk_buff *skb);
+int qkd_netlink_ask(struct qkd_netlink *nl, struct sk_buff *skb);
 
 /** Wipes and frees a request that is not sent. */
 void qkd_netlink_drop(struct sk_buff *skb);

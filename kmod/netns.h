@@ -24,6 +24,7 @@ struct qkd_netlink;
  * @readers_lock: guards @readers
  * @readers: struct qkd_event_queue of each open file
  * @events_lost: events that a reader missed, or that had no reader
+ * @dead: the namespace ends: its devices are gone, nothing is asked any more
  * @netlink: sockets to the macsec driver, or NULL; macsec's worker owns it
  */
 struct qkd_netns {
@@ -36,6 +37,7 @@ struct qkd_netns {
 	spinlock_t readers_lock;
 	struct list_head readers;
 	atomic64_t events_lost;
+	bool dead;
 	struct qkd_netlink *netlink;
 };
 

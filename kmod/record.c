@@ -102,10 +102,20 @@ static bool is_macsec(const struct qkd_channel *r)
 	       !r->replay_window && ZERO(r->spi_key) && ZERO(r->local) && ZERO(r->remote);
 }
 
-int qkd_record_check_hello(const struct qkd_hello *r)
-{
-	return ZERO(r->reserved) ? 0 : -EINVAL;
-}
+/* A check that is one condition, for struct qkd_@type. */
+#define CHECK(name, type, condition)                                                               \
+	int qkd_record_check_##name(const struct qkd_##type *r)                                    \
+	{                                                                                          \
+		return (condition) ? 0 : -EINVAL;                                                  \
+	}
+
+CHECK(hello, hello, ZERO(r->reserved))
+CHECK(watermark, watermark,
+      r->channel && !(r->flags & ~QKD_WATERMARK_NONE) && !r->reserved32 && ZERO(r->reserved))
+CHECK(rollover, rollover, r->channel && !r->epoch && ZERO(r->reserved))
+CHECK(retire, retire, r->channel &&ZERO(r->reserved))
+CHECK(counters, counters, r->channel &&ZERO(r->reserved))
+CHECK(epoch_list, epoch, r->channel && !r->reserved8 && !r->reserved32 && ZERO(r->reserved))
 
 int qkd_record_check_channel_add(const struct qkd_channel *r)
 {
@@ -116,6 +126,8 @@ int qkd_record_check_channel_add(const struct qkd_channel *r)
 	if (!is_between(r->rollover_ms, 100, 86400000) || !is_between(r->grace_ms, 100, 60000) ||
 	    !is_between(r->on_exhausted, QKD_EXHAUSTED_HOLD, QKD_EXHAUSTED_BLOCK) ||
 	    r->first_epoch >= QKD_SPI_EPOCHS)
+		return -EINVAL;
+	if (r->on_exhausted == QKD_EXHAUSTED_BLOCK && r->hard_ms)
 		return -EINVAL;
 	switch (r->kind) {
 	case QKD_KIND_ESP_TUNNEL:
@@ -131,14 +143,18 @@ int qkd_record_check_channel_add(const struct qkd_channel *r)
 	return good ? 0 : -EINVAL;
 }
 
-int qkd_record_check_channel_delete(const struct qkd_channel *r)
-{
-	return r->id && ZERO(r->reserved) ? 0 : -EINVAL;
-}
-
 int qkd_record_check_channel_list(const struct qkd_channel *r)
 {
-	return ZERO(r->reserved) ? 0 : -EINVAL;
+	struct qkd_channel rest = *r;
+
+	rest.status = 0;
+	rest.id = 0;
+	return ZERO(rest) ? 0 : -EINVAL;
+}
+
+int qkd_record_check_channel_delete(const struct qkd_channel *r)
+{
+	return r->id ? qkd_record_check_channel_list(r) : -EINVAL;
 }
 
 int qkd_record_check_key(const struct qkd_key *r)
@@ -160,37 +176,6 @@ int qkd_record_check_salt(const struct qkd_key *r, __u8 cipher)
 		len = QKD_SALT_BYTES;
 	if (!is_zero(r->in.salt + len, QKD_SALT_BYTES - len) ||
 	    !is_zero(r->out.salt + len, QKD_SALT_BYTES - len))
-		return -EINVAL;
-	return 0;
-}
-
-int qkd_record_check_watermark(const struct qkd_watermark *r)
-{
-	if (!r->channel || r->flags & ~QKD_WATERMARK_NONE || r->reserved)
-		return -EINVAL;
-	if (!(r->flags & QKD_WATERMARK_NONE) && (r->first > r->last || r->last == QKD_EPOCH_NONE))
-		return -EINVAL;
-	return 0;
-}
-
-int qkd_record_check_rollover(const struct qkd_rollover *r)
-{
-	return r->channel && !r->epoch && ZERO(r->reserved) ? 0 : -EINVAL;
-}
-
-int qkd_record_check_retire(const struct qkd_retire *r)
-{
-	return r->channel && ZERO(r->reserved) ? 0 : -EINVAL;
-}
-
-int qkd_record_check_counters(const struct qkd_counters *r)
-{
-	return r->channel && ZERO(r->reserved) ? 0 : -EINVAL;
-}
-
-int qkd_record_check_epoch_list(const struct qkd_epoch *r)
-{
-	if (!r->channel || r->reserved8 || r->reserved32 || !ZERO(r->reserved))
 		return -EINVAL;
 	return 0;
 }

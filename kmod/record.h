@@ -20,7 +20,8 @@
 
 /*
  * Each returns 0 or -EINVAL for a record as it comes in. Whether the channel
- * or the epoch exists is not their matter.
+ * or the epoch exists is not their matter; nor is a watermark's range, which
+ * qkd_epochs_watermark() checks.
  */
 int qkd_record_check_hello(const struct qkd_hello *r);
 int qkd_record_check_channel_add(const struct qkd_channel *r);

@@ -11,11 +11,15 @@
 #include "record.h"
 #include "rollover.h"
 
+/* How soon it is seen that somebody else removed an SA, or that the machine slept. */
+#define POLL_MS 5000
+
 static struct workqueue_struct *wq;
 
 int qkd_rollover_init(void)
 {
-	wq = alloc_workqueue("qkd_rollover", WQ_UNBOUND, 0);
+	/* Under memory pressure too: pages may be on their way out through a tunnel. */
+	wq = alloc_workqueue("qkd_rollover", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return wq ? 0 : -ENOMEM;
 }
 
@@ -24,7 +28,10 @@ void qkd_rollover_exit(void)
 	destroy_workqueue(wq);
 }
 
-/* Goes on while the machine sleeps: a key in use is due all the same. */
+/*
+ * Goes on while the machine sleeps: a key in use is due all the same. The timers
+ * do not, so what fell due meanwhile is done within POLL_MS of waking up.
+ */
 static u64 now_ms(void)
 {
 	return ktime_to_ms(ktime_get_boottime());
@@ -54,13 +61,9 @@ static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 	case QKD_ACTION_ACTIVATE:
 		return c->backend->activate(c, sa, sa_in_use(c));
 	case QKD_ACTION_REMOVE_IN:
-		c->backend->remove_in(c, sa);
-		break;
 	case QKD_ACTION_REMOVE_OUT:
 	case QKD_ACTION_BLOCK:
-		if (sa)
-			c->backend->remove_out(c, sa);
-		break;
+		return sa ? c->backend->remove(c, sa, action->type != QKD_ACTION_REMOVE_IN) : 0;
 	case QKD_ACTION_FORGET:
 		kfree(sa);
 		break;
@@ -103,6 +106,10 @@ static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 		emit(c, QKD_EVENT_EXHAUSTED, QKD_EPOCH_NONE, 0, 0);
 		break;
 	case QKD_ACTION_BLOCK:
+		if (err) {
+			emit(c, QKD_EVENT_FAILED, action->epoch, 0, err);
+			break;
+		}
 		c->counters.blocked++;
 		emit(c, QKD_EVENT_BLOCKED, action->epoch, 0, 0);
 		break;
@@ -111,23 +118,46 @@ static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 	}
 }
 
+/* Sleeps for POLL_MS at most while anything stands: somebody may remove it. */
 static void set_timer(struct qkd_chan *c)
 {
 	u64 deadline = qkd_epochs_deadline(&c->epochs);
 	u64 now = now_ms();
 
-	if (deadline == ~0ULL)
+	if (!c->epochs.count)
 		return; /* one that still runs finds nothing to do */
 	deadline = deadline > now ? deadline - now : 0;
-	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, 86400000)));
+	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, POLL_MS)));
 }
 
-static void run(struct qkd_chan *c)
+/*
+ * A flush of xfrm's states, a macsec device that is removed: without this the
+ * peer would be told of SAs that are not there, and move on to them.
+ */
+static void find_lost(struct qkd_chan *c)
+{
+	struct qkd_epochs *e = &c->epochs;
+	u32 i;
+
+	for (i = 0; i < e->count; i++) {
+		struct qkd_epoch_slot *s = &e->slot[i];
+		bool in = !c->backend->stands(c, s->sa, false);
+		bool out = !c->backend->stands(c, s->sa, true);
+
+		if (!qkd_epochs_lost(e, now_ms(), s, in, out))
+			continue;
+		c->counters.failed++;
+		emit(c, QKD_EVENT_FAILED, s->epoch, 0, -ESTALE);
+	}
+}
+
+void qkd_rollover_run(struct qkd_chan *c)
 {
 	struct qkd_action action;
 	int err;
 
 	lockdep_assert_held(&c->lock);
+	find_lost(c);
 	while (qkd_epochs_next(&c->epochs, now_ms(), &action)) {
 		err = carry_out(c, &action);
 		qkd_epochs_done(&c->epochs, now_ms(), &action, err);
@@ -142,7 +172,7 @@ void qkd_rollover_work(struct work_struct *work)
 
 	mutex_lock(&c->lock);
 	if (c->alive)
-		run(c);
+		qkd_rollover_run(c);
 	mutex_unlock(&c->lock);
 }
 
@@ -200,7 +230,7 @@ int qkd_rollover_put(struct qkd_chan *c, const struct qkd_key *key)
 	}
 	c->counters.installed++;
 	emit(c, QKD_EVENT_INSTALLED, key->epoch, 0, 0);
-	run(c);
+	qkd_rollover_run(c);
 	return 0;
 }
 
@@ -216,7 +246,7 @@ int qkd_rollover_watermark(struct qkd_chan *c, const struct qkd_watermark *r)
 		return err;
 	if (r->peer_out != QKD_EPOCH_NONE && r->peer_out != before)
 		emit(c, QKD_EVENT_PEER_MOVED, r->peer_out, 0, 0);
-	run(c);
+	qkd_rollover_run(c);
 	return 0;
 }
 
@@ -229,9 +259,9 @@ int qkd_rollover_force(struct qkd_chan *c, struct qkd_rollover *r)
 	err = qkd_epochs_force(&c->epochs);
 	if (err)
 		return err;
-	run(c);
-	if (c->epochs.out == before)
-		return -EAGAIN; /* none of the ready ones would go in */
+	qkd_rollover_run(c);
+	if (c->epochs.out == before || c->epochs.out == QKD_EPOCH_NONE)
+		return -EAGAIN; /* none of the ready ones would go in, or stood */
 	r->epoch = c->epochs.out;
 	return 0;
 }
@@ -243,10 +273,11 @@ int qkd_rollover_retire(struct qkd_chan *c, u64 epoch)
 	lockdep_assert_held(&c->lock);
 	err = qkd_epochs_retire(&c->epochs, now_ms(), epoch);
 	if (!err)
-		run(c);
+		qkd_rollover_run(c);
 	return err;
 }
 
+/* The channel goes whatever happens: an SA that will not is left, and told of. */
 void qkd_rollover_clear(struct qkd_chan *c)
 {
 	struct qkd_epochs *e = &c->epochs;
@@ -255,11 +286,12 @@ void qkd_rollover_clear(struct qkd_chan *c)
 	lockdep_assert_held(&c->lock);
 	for (i = 0; i < e->count; i++) {
 		struct qkd_epoch_slot *s = &e->slot[i];
+		int err = s->out == QKD_SA_NONE ? 0 : c->backend->remove(c, s->sa, true);
 
-		if (s->out != QKD_SA_NONE)
-			c->backend->remove_out(c, s->sa);
 		if (s->in != QKD_SA_NONE)
-			c->backend->remove_in(c, s->sa);
+			err = c->backend->remove(c, s->sa, false) ?: err;
+		if (err)
+			emit(c, QKD_EVENT_FAILED, s->epoch, 0, err);
 		kfree(s->sa);
 	}
 	e->count = 0;

@@ -34,6 +34,13 @@ int qkd_rollover_force(struct qkd_chan *c, struct qkd_rollover *r);
 /** QKD_CMD_RETIRE */
 int qkd_rollover_retire(struct qkd_chan *c, u64 epoch);
 
+/**
+ * qkd_rollover_run - does what is due on the locked channel
+ *
+ * Also finds out what others removed. Call before saying what stands.
+ */
+void qkd_rollover_run(struct qkd_chan *c);
+
 /** Takes every SA of the locked channel down; it is being deleted. */
 void qkd_rollover_clear(struct qkd_chan *c);
 

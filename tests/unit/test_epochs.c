@@ -19,6 +19,7 @@ struct end {
 	struct qkd_epoch_slot *slot;
 	u64 now;
 	u64 fail_activate; /* this epoch cannot be activated */
+	u64 fail_remove;   /* the outbound SA of this one cannot be removed */
 	char trace[512];
 };
 
@@ -39,6 +40,7 @@ static void begin(struct end *t, const struct qkd_epochs_config *config, u64 fir
 	assert_non_null(t->slot);
 	t->now = 5000;
 	t->fail_activate = NONE;
+	t->fail_remove = NONE;
 	qkd_epochs_init(&t->e, config, t->slot, capacity, first);
 }
 
@@ -60,7 +62,10 @@ static const char *run(struct end *t)
 
 	t->trace[0] = '\0';
 	while (qkd_epochs_next(&t->e, t->now, &a)) {
-		bool fails = a.type == QKD_ACTION_ACTIVATE && a.epoch == t->fail_activate;
+		bool fails = a.type == QKD_ACTION_ACTIVATE ? a.epoch == t->fail_activate
+			     : a.type == QKD_ACTION_REMOVE_OUT || a.type == QKD_ACTION_BLOCK
+				     ? a.epoch == t->fail_remove
+				     : false;
 		int n;
 
 		if (a.type == QKD_ACTION_EXHAUSTED) {
@@ -233,6 +238,91 @@ static void block_stops_at_once(void **state)
 	end(&t);
 }
 
+/* Old SAs in a long grace time must not carry the traffic on. */
+static void block_takes_older_ones_down_first(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	struct end t;
+
+	config.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	config.grace_ms = 2500;
+	begin(&t, &config, 0);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 2, NONE);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 1000), "+1");
+	assert_string_equal(after(&t, 1000), "+2");
+	assert_int_equal(t.slot[0].out, QKD_SA_GRACE);
+	assert_string_equal(after(&t, 1000), "X o0 o1 B2");
+	assert_int_equal(t.e.out, NONE);
+	end(&t);
+}
+
+static void the_hard_limit_takes_older_ones_down_first(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	struct end t;
+
+	config.grace_ms = 2500;
+	config.hard_ms = 500;
+	begin(&t, &config, 0);
+	put_all(&t, 0, 1);
+	watermark(&t, 0, 1, NONE);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 1000), "+1");
+	assert_string_equal(after(&t, 1000), "X");
+	assert_int_equal(t.slot[0].out, QKD_SA_GRACE);
+	assert_string_equal(after(&t, 500), "o0 B1");
+	end(&t);
+}
+
+/* As long as the SA in use stands, the channel does not say that it blocks. */
+static void a_block_that_fails_is_tried_again(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	struct end t;
+
+	config.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	config.grace_ms = 60000;
+	begin(&t, &config, 0);
+	put_all(&t, 0, 1);
+	watermark(&t, 0, 1, NONE);
+	run(&t);
+	assert_string_equal(after(&t, 1000), "+1");
+	t.fail_remove = 1;
+	assert_string_equal(after(&t, 1000), "X o0 B1!");
+	assert_int_equal(t.e.state, QKD_CHANNEL_OVERDUE);
+	assert_int_equal(t.e.out, 1);
+	assert_int_equal(qkd_epochs_deadline(&t.e), t.now + QKD_EPOCHS_RETRY_MS);
+	assert_string_equal(after(&t, QKD_EPOCHS_RETRY_MS), "B1!");
+	t.fail_remove = NONE;
+	assert_string_equal(after(&t, QKD_EPOCHS_RETRY_MS), "B1");
+	assert_int_equal(t.e.state, QKD_CHANNEL_BLOCKED);
+	end(&t);
+}
+
+/* An old SA that will not go keeps neither the block nor its slot from being told. */
+static void a_removal_that_fails_is_tried_again(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	struct end t;
+
+	config.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	begin(&t, &config, 0);
+	put_all(&t, 0, 1);
+	watermark(&t, 0, 1, 1);
+	run(&t);
+	assert_string_equal(after(&t, 1000), "+1 i0");
+	t.fail_remove = 0;
+	assert_string_equal(after(&t, 300), "o0!");
+	assert_int_equal(t.slot[0].out, QKD_SA_GRACE);
+	assert_string_equal(after(&t, 700), "X B1");
+	assert_string_equal(after(&t, 300), "o0!");
+	t.fail_remove = NONE;
+	assert_string_equal(after(&t, QKD_EPOCHS_RETRY_MS), "o0 f0");
+	end(&t);
+}
+
 static void watermark_bounds_the_switch(void **state)
 {
 	struct end t;
@@ -341,6 +431,61 @@ static void retire(void **state)
 	/* One in grace goes at once. */
 	assert_int_equal(qkd_epochs_retire(&t.e, t.now, 0), 0);
 	assert_string_equal(run(&t), "o0 i0 f0");
+	end(&t);
+}
+
+static struct qkd_epoch_slot *lost(struct end *t, u32 i, bool in, bool out, bool matters)
+{
+	assert_int_equal(qkd_epochs_lost(&t->e, t->now, &t->slot[i], in, out), matters);
+	return &t->slot[i];
+}
+
+/* Somebody flushed all SAs: the peer is told of none, both begin anew. */
+static void all_sas_are_lost(void **state)
+{
+	u64 first, last;
+	struct end t;
+
+	begin(&t, &esp, 0);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 2, 0);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 1000), "+1");
+	lost(&t, 0, true, true, true);
+	lost(&t, 1, true, true, true);
+	lost(&t, 2, true, false, true);
+	assert_int_equal(t.e.state, QKD_CHANNEL_IDLE);
+	assert_int_equal(t.e.out, NONE);
+	assert_false(qkd_epochs_inbound(&t.e, &first, &last));
+	lost(&t, 1, true, true, false); /* told once */
+	assert_string_equal(run(&t), "i0 o1 i1 f1 o2 i2 f2");
+	assert_int_equal(qkd_epochs_may_put(&t.e, 2), -ESTALE);
+	put_all(&t, 3, 4);
+	watermark(&t, 3, 4, 1);
+	assert_string_equal(run(&t), "+3");
+	assert_int_equal(t.e.state, QKD_CHANNEL_ACTIVE);
+	assert_string_equal(after(&t, 300), "o0 f0");
+	end(&t);
+}
+
+static void one_sa_is_lost(void **state)
+{
+	struct end t;
+
+	begin(&t, &esp, 0);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 2, 0);
+	assert_string_equal(run(&t), "+0");
+	/* Inbound of the epoch in use: this end goes on with it. */
+	assert_int_equal(lost(&t, 0, true, false, true)->out, QKD_SA_ACTIVE);
+	assert_string_equal(run(&t), "i0");
+	/* Outbound in use: the next one takes over, none of the past. */
+	lost(&t, 0, false, true, true);
+	assert_string_equal(run(&t), "+1 o0 f0");
+	/* What is in its grace time goes anyway. */
+	assert_string_equal(after(&t, 1000), "+2");
+	lost(&t, 0, false, true, false);
+	assert_string_equal(after(&t, 300), "o1");
 	end(&t);
 }
 
@@ -557,12 +702,18 @@ int main(void)
 		cmocka_unit_test(hold_ends_when_a_key_comes),
 		cmocka_unit_test(hold_without_a_limit_never_blocks),
 		cmocka_unit_test(block_stops_at_once),
+		cmocka_unit_test(block_takes_older_ones_down_first),
+		cmocka_unit_test(the_hard_limit_takes_older_ones_down_first),
+		cmocka_unit_test(a_block_that_fails_is_tried_again),
+		cmocka_unit_test(a_removal_that_fails_is_tried_again),
 		cmocka_unit_test(watermark_bounds_the_switch),
 		cmocka_unit_test(moves_when_the_peer_lost_the_key_in_use),
 		cmocka_unit_test(forced_switch),
 		cmocka_unit_test(failed_activation_tries_the_next),
 		cmocka_unit_test(forced_switch_that_fails_is_not_repeated),
 		cmocka_unit_test(retire),
+		cmocka_unit_test(all_sas_are_lost),
+		cmocka_unit_test(one_sa_is_lost),
 		cmocka_unit_test(what_may_be_put),
 		cmocka_unit_test(a_silent_peer_fills_the_slots_at_most),
 		cmocka_unit_test(association_numbers_do_not_meet),

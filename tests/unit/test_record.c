@@ -94,12 +94,13 @@ static void channel_of_both_kinds(void **state)
 	accepts(e, grace_ms, 60000);
 	refuses(e, grace_ms, 60001);
 	accepts(e, hard_ms, UINT32_MAX);
+	refuses(m, hard_ms, 1); /* it blocks anyway */
 	accepts(e, first_epoch, QKD_SPI_EPOCHS - 1);
 	refuses(e, first_epoch, QKD_SPI_EPOCHS);
 	refuses(e, first_epoch, QKD_EPOCH_NONE);
 	accepts(e, tag[15], 1);
 	refuses(e, reserved[0], 1);
-	refuses(e, reserved[3], 1ULL << 63);
+	refuses(e, reserved[11], 1ULL << 63);
 }
 
 static void esp_channel(void **state)
@@ -196,12 +197,18 @@ static void channel_name(void **state)
 static void channel_delete_and_list(void **state)
 {
 	struct qkd_channel r = {.id = 1};
+	size_t i;
 
 	assert_int_equal(qkd_record_check_channel_delete(&r), 0);
 	assert_int_equal(qkd_record_check_channel_list(&r), 0);
-	r.reserved[1] = 1;
-	assert_int_equal(qkd_record_check_channel_delete(&r), -EINVAL);
-	assert_int_equal(qkd_record_check_channel_list(&r), -EINVAL);
+	r.status = -EINVAL; /* of the time before */
+	assert_int_equal(qkd_record_check_channel_delete(&r), 0);
+	for (i = offsetof(struct qkd_channel, kind); i < sizeof(r); i++) {
+		((__u8 *)&r)[i] = 1;
+		assert_int_equal(qkd_record_check_channel_delete(&r), -EINVAL);
+		assert_int_equal(qkd_record_check_channel_list(&r), -EINVAL);
+		((__u8 *)&r)[i] = 0;
+	}
 	memset(&r, 0, sizeof(r));
 	assert_int_equal(qkd_record_check_channel_delete(&r), -EINVAL);
 	assert_int_equal(qkd_record_check_channel_list(&r), 0);
@@ -274,19 +281,17 @@ static void watermark(void **state)
 	struct qkd_watermark r = {.channel = 1, .first = 3, .last = 3};
 
 	assert_int_equal(qkd_record_check_watermark(&r), 0);
-	r.first = 4;
-	assert_int_equal(qkd_record_check_watermark(&r), -EINVAL);
 	r.flags = QKD_WATERMARK_NONE;
 	assert_int_equal(qkd_record_check_watermark(&r), 0);
 	r.flags |= 2;
 	assert_int_equal(qkd_record_check_watermark(&r), -EINVAL);
 	r.flags = 0;
-	r.last = QKD_EPOCH_NONE;
+	r.reserved32 = 1;
 	assert_int_equal(qkd_record_check_watermark(&r), -EINVAL);
-	r.last = 9;
-	r.reserved = 1;
+	r.reserved32 = 0;
+	r.reserved[1] = 1;
 	assert_int_equal(qkd_record_check_watermark(&r), -EINVAL);
-	r.reserved = 0;
+	r.reserved[1] = 0;
 	r.channel = 0;
 	assert_int_equal(qkd_record_check_watermark(&r), -EINVAL);
 }
@@ -314,7 +319,7 @@ static void the_rest(void **state)
 	assert_int_equal(qkd_record_check_epoch_list(&epoch), -EINVAL);
 	epoch.reserved32 = 0;
 	hello.reserved[3] = rollover.reserved[1] = gone.reserved[1] = 1;
-	counters.reserved[3] = epoch.reserved[1] = 1;
+	counters.reserved[11] = epoch.reserved[1] = 1;
 	assert_int_equal(qkd_record_check_hello(&hello), -EINVAL);
 	assert_int_equal(qkd_record_check_rollover(&rollover), -EINVAL);
 	assert_int_equal(qkd_record_check_retire(&gone), -EINVAL);
@@ -327,14 +332,14 @@ static void layout(void **state)
 {
 	assert_int_equal(sizeof(struct qkd_cmd), 16);
 	assert_int_equal(sizeof(struct qkd_hello), 64);
-	assert_int_equal(sizeof(struct qkd_channel), 200);
+	assert_int_equal(sizeof(struct qkd_channel), 264);
 	assert_int_equal(sizeof(struct qkd_key), 128);
-	assert_int_equal(sizeof(struct qkd_watermark), 40);
+	assert_int_equal(sizeof(struct qkd_watermark), 56);
 	assert_int_equal(sizeof(struct qkd_rollover), 32);
 	assert_int_equal(sizeof(struct qkd_retire), 32);
-	assert_int_equal(sizeof(struct qkd_counters), 152);
+	assert_int_equal(sizeof(struct qkd_counters), 216);
 	assert_int_equal(sizeof(struct qkd_epoch), 96);
-	assert_int_equal(sizeof(struct qkd_event), 40);
+	assert_int_equal(sizeof(struct qkd_event), 56);
 	assert_int_equal(offsetof(struct qkd_channel, first_epoch), 112);
 }
 

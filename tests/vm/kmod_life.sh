@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
+# time limit: 1200
 # The life of a channel, step by step: what is used when, what is refused, what
 # happens when keys run out, when the client goes, when others meddle, and when
 # the network namespace or the module is to go.
@@ -126,20 +127,46 @@ check "the init namespace as well" equal "$("$QKDTEST" list)" ""
 
 # --- an administrator meddles ------------------------------------------------
 check "packets pass" ping_through
+qkd a events 10 >"$WORK/events" &
+events=$!
+wait_until grep -q ready "$WORK/events"
 ip -n a xfrm state flush
 check "after a flush nothing passes" not ping_through
 check "nor does it in the clear" equal "$(in_the_clear ping_through)" ""
-check "the next rollover goes on" contains "$(qkd a rollover 1)" 'out=41'
-spi=$(qkd b epochs 1 | sed -n 's/^epoch=41 .*spi_in=\([0-9a-f]*\).*/0x\1/p')
+wait $events
+check "the module sees it by itself" diff - "$WORK/events" <<'END'
+ready
+event=failed channel=1 epoch=40 value=0 error=-116 lost=0
+event=failed channel=1 epoch=41 value=0 error=-116 lost=0
+event=failed channel=1 epoch=42 value=0 error=-116 lost=0
+event=failed channel=1 epoch=43 value=0 error=-116 lost=0
+event=failed channel=1 epoch=44 value=0 error=-116 lost=0
+event=retired channel=1 epoch=40 value=0 error=0 lost=0
+event=retired channel=1 epoch=41 value=0 error=0 lost=0
+event=retired channel=1 epoch=42 value=0 error=0 lost=0
+event=retired channel=1 epoch=43 value=0 error=0 lost=0
+event=retired channel=1 epoch=44 value=0 error=0 lost=0
+END
+check "and does not tell the peer of what is gone" equal "$(counter a 1 in)" "-..-"
+put_both 1 45 3
+both watermark 1 45 47 -
+check "new epochs carry on" ping_through
+check "there is a next" contains "$(qkd a rollover 1)" 'out=46'
+ip -n b xfrm state flush
+check "a second flush is seen when one asks" equal "$(qkd b epochs 1)" ""
+put_both 1 50 1
+both watermark 1 50 50 -
+check "and again new epochs carry on" ping_through
+spi=$(qkd b epochs 1 | sed -n 's/^epoch=50 .*spi_in=\([0-9a-f]*\).*/0x\1/p')
 check "what b holds is what a sends" contains "$(ip -n a xfrm state)" "spi $spi"
-qkd b put 1 b 45
-spi=$(qkd b epochs 1 | sed -n 's/^epoch=45 .*spi_out=\([0-9a-f]*\).*/0x\1/p')
+qkd b put 1 b 55
+spi=$(qkd b epochs 1 | sed -n 's/^epoch=55 .*spi_out=\([0-9a-f]*\).*/0x\1/p')
 ip -n a xfrm state add src 10.0.0.2 dst 10.0.0.1 proto esp spi "$spi" mode tunnel reqid 77 \
 	aead 'rfc4106(gcm(aes))' 0x"$(printf '%040d' 1)" 128
-check "another's SPI is not taken" refused EEXIST a put 1 a 45
-check "the epoch is spent" refused ESTALE a put 1 a 45
-check "the next one goes in" qkd a put 1 a 46
-check "it counts as failed" equal "$(counter a 1 failed)" 1
+check "another's SPI is not taken" refused EEXIST a put 1 a 55
+check "the epoch is spent" refused ESTALE a put 1 a 55
+check "the next one goes in" qkd a put 1 a 56
+check "it counts as failed, as do five that were flushed" equal "$(counter a 1 failed)" 6
 ip -n a xfrm state delete src 10.0.0.2 dst 10.0.0.1 proto esp spi "$spi"
 both delete 1
 both delete 2
@@ -189,6 +216,16 @@ both watermark 3 0 0 0
 check "block: blocked when due" wait_until state_is a 3 blocked
 check "block: no packet leaves" equal "$(in_the_clear ping_through)" ""
 check "block: the SA is gone" epoch_is a 3 0 active none
+both delete 3
+# Old outbound SAs stand in their grace time when the keys run out.
+for s in a b; do
+	site_channel $s 3 rollover=500 grace=60000 exhausted=block
+done
+put_both 3 0 3
+both watermark 3 0 2 0
+check "block: the third of three keys ends" wait_until state_is a 3 blocked
+check "block: no packet leaves under an older key" not ping_through
+check "block: no outbound SA is left" not contains "$(ip -n a xfrm state)" "^src $(outer a 4) "
 
 # --- the module and its namespaces -------------------------------------------
 check "the module does not unload under a channel" not rmmod qkd

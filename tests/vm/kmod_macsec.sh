@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
+# time limit: 1200
 # MACsec channels under load while the keys roll over five times a second.
 . "$(dirname "$0")/sites.sh"
 
@@ -43,6 +44,9 @@ ends() { # NAME
 	sites_down
 }
 
+check "the driver can be unloaded" modprobe -r macsec
+check "a client that asks for MACsec loads it" contains "$("$QKDTEST" hello)" ' features=f '
+check "it is there" test -d /sys/module/macsec
 rolls "GCM-AES-256, queue" gcm-aes-256 gcm queue
 ends "GCM-AES-256, queue"
 rolls "GCM-AES-XPN-256, queue" gcm-aes-xpn-256 xpn queue
@@ -51,12 +55,22 @@ rolls "GCM-AES-XPN-256, no queue" gcm-aes-xpn-256 xpn none
 
 # The device goes while the channel stands.
 check "the device can be removed" timeout 20 ip -n a link delete msa
+check "its associations are known to be gone" equal "$(counter a 1 in)" "-..-"
 check "no key goes in without it" refused ENODEV a put 1 a "$(qkd a list | sed -n "s/.*next=//p")"
 check "the other end goes on" qkd b counters 1
 check "the channel can be deleted without its device" qkd a delete 1
 check "a device that is none is refused" refused ENODEV a add 2 kind=macsec cipher=xpn dev=va \
 	sci="${MAC_b//:/}0001"
 sites_down
+
+# The driver's rule for rights is the module's.
+in_user_namespace() { # VERB...
+	unshare --user --map-root-user --net "$QKDTEST" "$@" 2>&1
+}
+check "a user namespace may have ESP" in_user_namespace add 1 kind=tunnel cipher=aes \
+	local=10.9.0.1 remote=10.9.0.2
+check "but no MACsec" contains "$(in_user_namespace add 1 kind=macsec cipher=gcm dev=lo \
+	sci="${MAC_b//:/}0001")" 'add: EPERM$'
 
 # Nothing leaves before the peer has said that it can read it.
 sites_up

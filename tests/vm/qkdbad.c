@@ -37,6 +37,7 @@ static struct qkd_channel channel(uint32_t id)
 		.family = AF_INET,
 		.rollover_ms = 60000,
 		.grace_ms = 100,
+		.hard_ms = 60000,
 		.reqid = id,
 		.replay_window = 64,
 		.local = {10, 0, 0, 1},
@@ -133,6 +134,7 @@ static void bad_channels(struct client *c)
 	ADD_WITH("long rollover_ms", rollover_ms, 86400001);
 	ADD_WITH("short grace_ms", grace_ms, 99);
 	ADD_WITH("long grace_ms", grace_ms, 60001);
+	ADD_WITH("a hard limit that is none", on_exhausted, QKD_EXHAUSTED_BLOCK);
 	ADD_WITH("no reqid", reqid, 0);
 	ADD_WITH("mark outside its mask", mark, 1);
 	ADD_WITH("no replay window", replay_window, 0);
@@ -151,12 +153,18 @@ static void bad_channels(struct client *c)
 	check("ADD of MACsec with ESP's fields", client_one(c, QKD_CMD_CHANNEL_ADD, &r), -EINVAL);
 	r = (struct qkd_channel){.id = 5, .reserved = {1}};
 	check("DELETE with a reserved field", client_one(c, QKD_CMD_CHANNEL_DELETE, &r), -EINVAL);
+	r = (struct qkd_channel){.id = 5, .flags = QKD_CHANNEL_ESN};
+	check("DELETE with a flag", client_one(c, QKD_CMD_CHANNEL_DELETE, &r), -EINVAL);
 	r = (struct qkd_channel){.id = 5};
 	check("DELETE of none", client_one(c, QKD_CMD_CHANNEL_DELETE, &r), -ENOENT);
 	r = (struct qkd_channel){.reserved = {1}};
 	memcpy(c->buf, &r, sizeof(r));
 	check("LIST with a reserved field", client_command(c, QKD_CMD_CHANNEL_LIST, 1), 0);
 	check("says so", ((struct qkd_channel *)c->buf)->status, -EINVAL);
+	r = (struct qkd_channel){.id = 5, .status = -1};
+	memcpy(c->buf, &r, sizeof(r));
+	check("LIST of none", client_command(c, QKD_CMD_CHANNEL_LIST, 1), 0);
+	check("is no error", ((struct qkd_channel *)c->buf)->status, 0);
 }
 
 /* The status, and that nothing of the key is left. */
@@ -217,7 +225,9 @@ static void bad_others(struct client *c)
 	check("WATERMARK upside down", client_one(c, QKD_CMD_WATERMARK, &w), -EINVAL);
 	w = (struct qkd_watermark){.channel = 1, .flags = 2};
 	check("WATERMARK with an unknown flag", client_one(c, QKD_CMD_WATERMARK, &w), -EINVAL);
-	w = (struct qkd_watermark){.channel = 1, .reserved = 2};
+	w = (struct qkd_watermark){.channel = 1, .reserved32 = 2};
+	check("WATERMARK with a reserved number", client_one(c, QKD_CMD_WATERMARK, &w), -EINVAL);
+	w = (struct qkd_watermark){.channel = 1, .reserved = {0, 1}};
 	check("WATERMARK with a reserved field", client_one(c, QKD_CMD_WATERMARK, &w), -EINVAL);
 	w = (struct qkd_watermark){.channel = 99};
 	check("WATERMARK of no channel", client_one(c, QKD_CMD_WATERMARK, &w), -ENOENT);
@@ -242,6 +252,9 @@ static void bad_others(struct client *c)
 	check("says so", e->status, -EINVAL);
 	*e = (struct qkd_epoch){.channel = 1, .epoch = 1};
 	check("EPOCH_LIST from epoch 1", client_command(c, QKD_CMD_EPOCH_LIST, 4), 1);
+	*e = (struct qkd_epoch){.channel = 1, .epoch = 2, .status = -1};
+	check("EPOCH_LIST of none", client_command(c, QKD_CMD_EPOCH_LIST, 4), 0);
+	check("is no error", e->status, 0);
 }
 
 /* One bad record in the middle does not stop the others. */
@@ -312,9 +325,13 @@ static void reading(struct client *c)
 static void lost_events(struct client *c)
 {
 	struct qkd_channel *r = (struct qkd_channel *)c->buf;
+	void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct qkd_event e;
 	uint64_t seen = 0;
 	int i;
+
+	if (nowhere == MAP_FAILED)
+		client_die("mmap", errno);
 
 	for (i = 0; i < 600; i++) {
 		*r = channel(300);
@@ -323,6 +340,7 @@ static void lost_events(struct client *c)
 		client_command(c, QKD_CMD_CHANNEL_DELETE, 1);
 	}
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
+	check("read to nowhere", read(c->fd, nowhere, sizeof(e)) < 0 ? errno : 0, EFAULT);
 	if (read(c->fd, &e, sizeof(e)) != sizeof(e))
 		client_die("read", EIO);
 	check("a slow reader is told at once", e.lost >= 176, 1);
@@ -402,7 +420,7 @@ static void random_step(struct client *c, uint64_t seed)
 {
 	uint32_t id = 1 + seed % 3;
 	uint64_t base = seed / 64;
-	struct qkd_channel r = channel(id);
+	struct qkd_channel r = channel(id), gone = {.id = id};
 	struct qkd_watermark w = {.channel = id, .last = base + 4, .peer_out = base};
 	struct qkd_rollover o = {.channel = id};
 	struct qkd_retire d = {.channel = id, .epoch = base + 1};
@@ -414,7 +432,7 @@ static void random_step(struct client *c, uint64_t seed)
 		break;
 	case 1:
 		if (seed % 5 == 0)
-			client_one(c, QKD_CMD_CHANNEL_DELETE, &r);
+			client_one(c, QKD_CMD_CHANNEL_DELETE, &gone);
 		break;
 	case 2:
 		client_one(c, QKD_CMD_WATERMARK, &w);
@@ -483,7 +501,7 @@ static void many_at_once(void)
 	for (i = 0; i < 5; i++)
 		pthread_join(t[i], NULL);
 	for (i = 1; i <= 3; i++) {
-		r = channel((uint32_t)i);
+		r = (struct qkd_channel){.id = (uint32_t)i};
 		client_one(&c, QKD_CMD_CHANNEL_DELETE, &r);
 	}
 	memset(c.buf, 0, sizeof(r));
@@ -504,7 +522,7 @@ int main(void)
 	check("ADD as it should be", client_one(&c, QKD_CMD_CHANNEL_ADD, &r), 0);
 	bad_keys(&c);
 	bad_others(&c);
-	r = channel(1);
+	r = (struct qkd_channel){.id = 1};
 	check("DELETE with keys standing", client_one(&c, QKD_CMD_CHANNEL_DELETE, &r), 0);
 	mixed_batch(&c);
 	reading(&c);

@@ -18,13 +18,20 @@
  * How to talk to it
  * -----------------
  * Commands go through io_uring, IORING_OP_URING_CMD, in the network namespace
- * in which /dev/qkd was opened. The opener needs CAP_NET_ADMIN there.
+ * in which /dev/qkd was opened. The opener, and who gives a command, needs
+ * CAP_NET_ADMIN there; for all commands on a MACsec channel but LIST in the
+ * initial user namespace, as the macsec driver wants: else a record's status
+ * is -EPERM.
  *
  *  - sqe->cmd_op is a QKD_CMD_* number. Its _IOWR() size is the size of one
  *    record; the module refuses any other number with -ENOTTY.
  *  - sqe->cmd holds one struct qkd_cmd. It names a run of records in a buffer
  *    registered with the ring; sqe->uring_cmd_flags has IORING_URING_CMD_FIXED
  *    and sqe->buf_index is the buffer's index.
+ *  - Commands in flight together run in any order, and at the same time. Who
+ *    needs an order (KEY_PUT of one epoch before the next, DELETE before ADD)
+ *    puts the records into one run, which is done from first to last, links
+ *    the commands (IOSQE_IO_LINK), or waits for each.
  *  - The module copies each record once, checks the copy, acts, and writes the
  *    record back with its status. One bad record does not stop the others.
  *  - cqe->res is the number of records whose status is 0 (for the LIST
@@ -114,7 +121,8 @@ enum qkd_kind {
 enum qkd_cipher {
 	QKD_CIPHER_AES_256_GCM = 1,	  /* ESP: RFC 4106, 16-octet ICV */
 	QKD_CIPHER_CHACHA20_POLY1305 = 2, /* ESP: RFC 7634 */
-	QKD_CIPHER_GCM_AES_256 = 3,	  /* MACsec: IEEE 802.1AE-2018 */
+	QKD_CIPHER_GCM_AES_256 = 3,	  /* MACsec: IEEE 802.1AE-2018, 2^32 frames
+					   * per key: see @rollover_ms */
 	QKD_CIPHER_GCM_AES_XPN_256 = 4,	  /* MACsec, 64-bit packet numbers */
 };
 
@@ -126,7 +134,7 @@ enum qkd_exhausted {
 
 /** qkd_channel.state, out */
 enum qkd_channel_state {
-	QKD_CHANNEL_IDLE = 1,	 /* no outbound SA yet: nothing can be sent */
+	QKD_CHANNEL_IDLE = 1,	 /* no outbound SA, not yet or not any more */
 	QKD_CHANNEL_ACTIVE = 2,	 /* an outbound SA is in use */
 	QKD_CHANNEL_OVERDUE = 3, /* in use past its rollover time: no next key */
 	QKD_CHANNEL_BLOCKED = 4, /* keys ran out; outbound SA is down */
@@ -140,9 +148,10 @@ enum qkd_channel_state {
  * @status: out: 0 or
  *          ADD: -EEXIST (@id, or another channel has the @reqid or @ifindex),
  *          -EINVAL (a field is out of range),
- *          -ENOSPC (max_channels), -ENODEV (no macsec device @ifindex here),
+ *          -ENOSPC (max_channels), -EPERM, -ENODEV (no macsec device @ifindex here),
  *          -EOPNOTSUPP (cipher or kind not on this kernel), -ENOMEM;
- *          DELETE: -ENOENT
+ *          DELETE: -ENOENT, -EINVAL, -EPERM;
+ *          LIST: 0, -EINVAL (in the first record; cqe->res is 0)
  * @id: channel number in this network namespace, not 0, chosen by the KM
  * @kind: enum qkd_kind
  * @cipher: enum qkd_cipher
@@ -152,12 +161,14 @@ enum qkd_channel_state {
  * @lookahead: epochs that may stand ready beyond the one in use, 1 to
  *             max_lookahead (ESP) or max_lookahead_macsec
  * @family: ESP: AF_INET or AF_INET6, of @local and @remote; MACsec: 0
- * @rollover_ms: time from one outbound switch to the next, 100 to 86400000
+ * @rollover_ms: time from one outbound switch to the next, 100 to 86400000.
+ *               GCM_AES_256 sends no more after 2^32 frames under one key: at
+ *               14.9 million frames a second (10 Gbit/s at most) after 288 s
  * @grace_ms: how long an old SA stays after it was replaced, 100 to 60000;
  *            a rolled-over MACsec channel needs less than @rollover_ms
  * @hard_ms: HOLD: longest time an outbound SA is used past its rollover time
  *           before the channel blocks; 0: no time limit (the sequence or
- *           packet number space then is the limit)
+ *           packet number space then is the limit). BLOCK: 0
  * @reqid: ESP: request ID of the policies' templates, not 0, one per channel
  * @if_id: ESP: xfrm interface, or 0
  * @mark: ESP: mark value and
@@ -180,8 +191,11 @@ enum qkd_channel_state {
  * @name: for people: event logs, listings
  * @reserved: must be 0
  *
+ * In DELETE and LIST every field but @id is 0, and @status, which is not read.
+ *
  * LIST fills records in order of @id, beginning behind the first record's
- * @id (0: from the start), until the run is full or no channel is left.
+ * @id (0: from the start), until the run is full or no channel is left. If
+ * there is none, the first record's @status is 0.
  */
 struct qkd_channel {
 	__s32 status;
@@ -209,7 +223,7 @@ struct qkd_channel {
 	__aligned_u64 first_epoch;
 	__u8 tag[16];
 	char name[QKD_NAME_BYTES];
-	__aligned_u64 reserved[4];
+	__aligned_u64 reserved[12];
 };
 
 /**
@@ -240,7 +254,7 @@ struct qkd_material {
  * @channel: qkd_channel.id
  * @epoch: larger than every epoch that was put on this channel before; gaps
  *         are allowed. An epoch is spent by the attempt, whatever its status,
- *         but for -ENOENT, -ENOBUFS, -EINVAL and -ESTALE
+ *         but for -ENOENT, -ENOBUFS, -EINVAL, -ERANGE, -EPERM and -ESTALE
  * @key_id: UUID of the QKD key, for listings and as MACsec key identifier
  * @in: what the peer encrypts with
  * @out: what this end encrypts with
@@ -265,13 +279,17 @@ struct qkd_key {
  * @status: out: 0, -ENOENT, -EINVAL (@first above @last)
  * @channel: qkd_channel.id
  * @first: lowest and
- * @last: highest epoch whose inbound SA stands at the peer. This end's
- *        outbound SA may only move to an epoch in [@first, @last]; epochs
- *        ready here below @first are retired; an outbound SA in use below
- *        @first (the peer rebooted) moves as soon as an epoch allows it
+ * @last: highest epoch whose inbound SA stands at the peer. The range has no
+ *        hole for this end: each epoch in it that is ready here stands at the
+ *        peer. One that does not (the peer could not install it, or lost it)
+ *        is retired here first, with RETIRE. This end's outbound SA may only
+ *        move to an epoch in [@first, @last]; epochs ready here below @first
+ *        are retired; an outbound SA in use below @first (the peer rebooted)
+ *        moves as soon as an epoch allows it
  * @peer_out: epoch with which the peer encrypts now: inbound SAs below it are
  *            removed after grace_ms. QKD_EPOCH_NONE: it does not encrypt yet
  * @flags: QKD_WATERMARK_*
+ * @reserved32: must be 0
  * @reserved: must be 0
  */
 struct qkd_watermark {
@@ -281,7 +299,8 @@ struct qkd_watermark {
 	__aligned_u64 last;
 	__aligned_u64 peer_out;
 	__u32 flags;
-	__u32 reserved;
+	__u32 reserved32;
+	__aligned_u64 reserved[2];
 };
 
 /** "No epoch" in fields that hold one. */
@@ -326,7 +345,7 @@ struct qkd_retire {
  * @installed: epochs whose inbound SA was installed
  * @rollovers: outbound switches, the first activation not counted
  * @retired: epochs gone from both directions
- * @failed: epochs that could not be installed
+ * @failed: epochs that could not be installed, or that lost an SA to others
  * @exhausted: times a rollover fell due with no ready epoch
  * @blocked: times the outbound SA was taken down for want of keys
  * @out_epoch: epoch in use outbound, or QKD_EPOCH_NONE
@@ -356,7 +375,7 @@ struct qkd_counters {
 	__aligned_u64 ready;
 	__aligned_u64 last_rollover_ns;
 	__aligned_u64 events_lost;
-	__aligned_u64 reserved[4];
+	__aligned_u64 reserved[12];
 };
 
 /** qkd_epoch.in and qkd_epoch.out: where one direction's SA is in its life */
@@ -388,7 +407,8 @@ enum qkd_sa_state {
  *
  * The first record of the run names the channel (@channel; unknown: the
  * record's status is -ENOENT and cqe->res is 0) and the epoch from which to
- * list (@epoch, included). Records are filled in order of epoch.
+ * list (@epoch, included). Records are filled in order of epoch; if there is
+ * none, the first record's status is 0.
  */
 struct qkd_epoch {
 	__s32 status;
@@ -428,7 +448,10 @@ enum qkd_event_type {
 	QKD_EVENT_LOW = 4,	  /* value: ready epochs left, below lookahead */
 	QKD_EVENT_EXHAUSTED = 5,  /* rollover is due and no epoch is ready */
 	QKD_EVENT_BLOCKED = 6,	  /* the outbound SA was taken down */
-	QKD_EVENT_FAILED = 7,	  /* epoch: error says why it was not installed */
+	QKD_EVENT_FAILED = 7,	  /* epoch: error says why it was not installed;
+				   * -ESTALE: it was, somebody removed an SA;
+				   * of a channel that is overdue, or before
+				   * DELETED: an SA of it could not be removed */
 	QKD_EVENT_PEER_MOVED = 8, /* epoch: inbound below it will go */
 	QKD_EVENT_ADDED = 9,	  /* the channel was added */
 	QKD_EVENT_DELETED = 10,	  /* the channel was deleted, its SAs are gone */
@@ -445,6 +468,7 @@ enum qkd_event_type {
  * @error: negative errno, or 0
  * @lost: events dropped just before this one, because this reader was slow:
  *        if not 0, list channels and epochs anew
+ * @reserved: 0
  */
 struct qkd_event {
 	__aligned_u64 time_ns;
@@ -455,6 +479,7 @@ struct qkd_event {
 	__aligned_u64 value;
 	__s32 error;
 	__u32 lost;
+	__aligned_u64 reserved[2];
 };
 
 #endif /* _UAPI_LINUX_QKD_H */
