@@ -286,15 +286,18 @@ scenario_up() { # everything, until traffic can flow
 }
 
 scenario_end() {
-	local pids ns
+	local ns pids pid
 
-	exec 2>/dev/null # the shell tells of each program that it is killed
+	exec 3>&2 2>/dev/null # the shell tells of each program that is killed
 	for ns in a b q; do
-		pids=$(ip netns pids qkd-$ns 2>/dev/null)
-		# shellcheck disable=SC2086
-		[ -z "$pids" ] || kill -KILL $pids 2>/dev/null
-		ip netns delete qkd-$ns 2>/dev/null
+		mapfile -t pids < <(ip netns pids qkd-$ns)
+		for pid in "${pids[@]}"; do
+			kill -KILL "$pid"
+			wait "$pid"
+		done
+		ip netns delete qkd-$ns
 	done
+	exec 2>&3 3>&-
 	rm -rf "$WORK"
 }
 
