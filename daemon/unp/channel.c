@@ -254,10 +254,21 @@ static int begin_agree(struct channel *c)
 	return agree_create(&config, &ops, c, kx_peer_up(c->peer), &c->agree);
 }
 
+/* Now that the number is surely ours: what the channel had before it was changed. */
+static void tidy_policies(struct channel *c)
+{
+	char error[256] = "";
+
+	if (is_esp(c) && policy_tidy(c->record.reqid, error, sizeof(error)))
+		log_warn("channel %s: policies of before stay: %s", c->config->name, error);
+}
+
 static void stands(struct channel *c)
 {
-	int err = begin_agree(c);
+	int err;
 
+	tidy_policies(c);
+	err = begin_agree(c);
 	if (err) {
 		attach_failed(c, strerror(-err));
 		return;
@@ -423,15 +434,12 @@ out:
 /* From here on nothing goes in the clear, key or no key, backend or not. */
 static int prepare(struct channel *c, uint32_t id, char *error, size_t error_len)
 {
-	const struct config_peer *peer = config_find_peer(c->env->config, c->link->peer);
-	int err = 0;
-
-	if (is_esp(c))
-		err = policy_install(c->config, peer, c->env->config->kx.port, CHANNEL_REQID + id,
-				     error, error_len);
-	if (!err)
-		c->record.id = id;
-	return err;
+	/* First: whatever fails, it can be deleted under this number. */
+	c->record.id = id;
+	if (!is_esp(c))
+		return 0;
+	c->record.reqid = CHANNEL_REQID + id;
+	return policy_install(c->env->config, c->config, c->record.reqid, error, error_len);
 }
 
 static void look_for_it(struct channel *c)
@@ -575,11 +583,9 @@ void channel_backend_up(struct channel *c)
 
 static void remove_policies(struct channel *c)
 {
-	const struct config_peer *peer = config_find_peer(c->env->config, c->link->peer);
 	char error[256] = "";
 
-	if (policy_remove(c->config, peer, c->env->config->kx.port, c->record.reqid, error,
-			  sizeof(error)))
+	if (policy_remove(c->config->name, c->record.reqid, error, sizeof(error)))
 		log_warn("channel %s: %s; what stays of its policies blocks its traffic: `ip xfrm "
 			 "policy` shows it",
 			 c->config->name, error);
@@ -595,7 +601,7 @@ static void deleted(void *arg, int err, const void *record)
 		err = r->status;
 	if (err == -ENOENT)
 		err = 0;
-	if (!err && is_esp(c) && c->record.reqid)
+	if (!err && is_esp(c))
 		remove_policies(c);
 	channel_emit(c, "removed", QKD_EPOCH_NONE, NULL);
 	tell(c, err, err ? strerror(-err) : NULL);

@@ -15,13 +15,14 @@
 
 #include "unp/agree.h"
 #include "unp/channels.h"
+#include "unp/policy_entry.h"
 #include "unp/standing.h"
 
 #define CHANNEL_RETRY_MS      5000
 #define CHANNEL_RETRY_SOON_MS 20
 
-/** Request IDs of our policies and SAs: this and the channel's id; see POLICY_REQID_MASK. */
-#define CHANNEL_REQID 0x51000000U
+/** Request IDs of our policies and SAs: this and the channel's id. */
+#define CHANNEL_REQID POLICY_REQID
 
 enum channel_phase {
 	CHANNEL_NEW,	   /* its row is not known yet */

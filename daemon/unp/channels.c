@@ -113,6 +113,15 @@ static void unlink_channel(struct channels *cs, const struct channel *c)
 		*link = c->next;
 }
 
+/* Before its number is known; what fails here is told when it is installed. */
+static void fence(const struct channels *cs, const struct channel *c)
+{
+	char error[256] = "";
+
+	if (c->config->esp && policy_fence(cs->env.config, c->config, error, sizeof(error)))
+		log_warn("channel %s: %s", c->config->name, error);
+}
+
 static int make(struct channels *cs, struct config_channel *config, bool from_file,
 		struct channel **result)
 {
@@ -131,6 +140,7 @@ static int make(struct channels *cs, struct config_channel *config, bool from_fi
 	}
 	orphan_drop(&cs->orphans, config->name, 0); /* it is taken in again */
 	insert(cs, c);
+	fence(cs, c);
 	*result = c;
 	return 0;
 }
@@ -742,6 +752,9 @@ int channels_add(struct channels *cs, struct config_channel *config, const char 
 	}
 	c->spec = strdup(spec);
 	if (!c->spec) {
+		char error[256];
+
+		policy_remove(c->config->name, 0, error, sizeof(error));
 		unlink_channel(cs, c);
 		channel_release(c); /* frees @config too */
 		return -ENOMEM;

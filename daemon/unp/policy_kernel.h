@@ -55,7 +55,7 @@ int policy_kernel_find(struct policy_kernel *kernel, const struct policy_entry *
 int policy_kernel_delete(struct policy_kernel *kernel, const struct policy_entry *like);
 
 /**
- * policy_kernel_list - all policies of the namespace that protect
+ * policy_kernel_list - all policies of the namespace
  * @list: the caller's to free()
  *
  * A list that changes while it is read is read again, some times; then -EAGAIN.

@@ -5,6 +5,7 @@
  * done is written down in order:
  *
  *   row NAME     the store was asked for it      policy+ / policy-   installed, removed
+ *   fence        its traffic is blocked          tidy                what it had before goes
  *   spec+ / spec-  kept in the store, cleared    add ID@NEXT, delete ID, list ID
  *   gone NAME    said to the peer                state NAME
  */
@@ -282,19 +283,31 @@ int backend_open_netlink(struct loop *l, const struct backend_events *e, struct 
 	return open_fake(&netlink_ops, e, backend, error, error_len);
 }
 
-int policy_install(const struct config_channel *config, const struct config_peer *peer,
-		   uint16_t kx_port, uint32_t reqid, char *error, size_t error_len)
+int policy_fence(const struct config *c, const struct config_channel *channel, char *error,
+		 size_t error_len)
+{
+	note("fence");
+	return 0;
+}
+
+int policy_install(const struct config *c, const struct config_channel *channel, uint32_t reqid,
+		   char *error, size_t error_len)
 {
 	assert_int_equal(reqid, 0x51000003);
-	assert_string_equal(peer->name, "b");
 	if (policy_error)
 		snprintf(error, error_len, "somebody else's policy");
 	note("policy+");
 	return policy_error;
 }
 
-int policy_remove(const struct config_channel *config, const struct config_peer *peer,
-		  uint16_t kx_port, uint32_t reqid, char *error, size_t error_len)
+int policy_tidy(uint32_t reqid, char *error, size_t error_len)
+{
+	assert_int_equal(reqid, 0x51000003);
+	note("tidy");
+	return 0;
+}
+
+int policy_remove(const char *channel, uint32_t reqid, char *error, size_t error_len)
 {
 	assert_int_equal(reqid, 0x51000003);
 	note("policy-");
@@ -503,7 +516,8 @@ static void policies_come_before_the_channel(void **state)
 	struct channel_view v;
 
 	start();
-	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 	v = view();
 	assert_int_equal(v.state, QKD_CHANNEL_IDLE);
 	assert_int_equal(v.reqid, 0x51000003);
@@ -531,7 +545,8 @@ static void attaches_to_what_stands_unchanged(void **state)
 	standing[0].state = QKD_CHANNEL_ACTIVE;
 	standing[0].first_epoch = 9; /* ahead of the store: the last put is not forgotten */
 	restart();
-	assert_string_equal(settle(), "row office; policy+; list 3; list 3; state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; policy+; list 3; tidy; list 3; state office; ");
 	assert_int_equal(view().state, QKD_CHANNEL_ACTIVE);
 }
 
@@ -562,8 +577,9 @@ static void replaces_what_was_changed(void **state)
 	standing[0].first_epoch = 9;
 	office.rollover_ms = 2000;
 	restart();
-	assert_string_equal(settle(),
-			    "row office; policy+; delete 3; add 3@9; list 3; state office; ");
+	assert_string_equal(
+		settle(),
+		"fence; row office; policy+; delete 3; add 3@9; tidy; list 3; state office; ");
 }
 
 /* A new store numbers anew; what the old one's channel used stays used. */
@@ -575,8 +591,9 @@ static void finds_its_channel_under_another_number(void **state)
 	standing[0].first_epoch = 1000;
 	row_next = 0;
 	restart();
-	assert_string_equal(settle(),
-			    "row office; policy+; delete 77; add 3@1000; list 3; state office; ");
+	assert_string_equal(
+		settle(),
+		"fence; row office; policy+; delete 77; add 3@1000; tidy; list 3; state office; ");
 }
 
 static void leaves_other_channels_alone(void **state)
@@ -585,7 +602,8 @@ static void leaves_other_channels_alone(void **state)
 	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
 	standing_count = 1;
 	start();
-	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 }
 
 static int told_err;
@@ -675,7 +693,7 @@ static void without_policies_there_is_no_channel(void **state)
 {
 	policy_error = -EEXIST;
 	start();
-	assert_string_equal(settle(), "row office; policy+; ");
+	assert_string_equal(settle(), "fence; row office; policy+; ");
 	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
 	assert_string_equal(view().last_error, "somebody else's policy");
 	assert_int_equal(view().state, 0);
@@ -685,7 +703,7 @@ static void says_why_the_kernel_refuses(void **state)
 {
 	add_status = -EOPNOTSUPP;
 	start();
-	assert_string_equal(settle(), "row office; policy+; add 3@5; ");
+	assert_string_equal(settle(), "fence; row office; policy+; add 3@5; ");
 	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
 	assert_non_null(strstr(view().last_error, "has not got the cipher"));
 }
@@ -772,8 +790,9 @@ static void adds_at_run_time(void **state)
 	assert_int_equal(channels_add(channels, added, SPEC, told, NULL), 0);
 	assert_int_equal(channels_add(channels, again, SPEC, told, NULL), -EEXIST);
 	/* Kept before it is used. */
-	assert_string_equal(settle(), "row office; spec+; row office; policy+; add 3@5; list 3; "
-				      "state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; spec+; row office; policy+; add 3@5; tidy; list 3; "
+			    "state office; ");
 	assert_int_equal(told_err, 0);
 	assert_string_equal(told_text, "");
 	assert_false(view().from_file);
@@ -788,7 +807,8 @@ static void remembers_what_was_added(void **state)
 	config.channels_count = 0;
 	stored_spec = SPEC;
 	start();
-	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 	assert_false(view().from_file);
 }
 
@@ -879,7 +899,7 @@ static void a_lost_backend_is_opened_again(void **state)
 	assert_string_equal(did, ""); /* each channel is left in peace */
 	open_error = 0;
 	assert_string_equal(settle_until(it_stands),
-			    "row office; policy+; list 3; list 3; state office; ");
+			    "row office; policy+; list 3; tidy; list 3; state office; ");
 	assert_string_equal(view().last_error, "");
 	assert_non_null(channels_backend(channels));
 }
@@ -900,23 +920,23 @@ static void the_module_may_come_later(void **state)
 	assert_int_equal(
 		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
 	start();
-	assert_string_equal(settle(), "row office; policy+; ");
+	assert_string_equal(settle(), "fence; row office; policy+; ");
 	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
 	assert_string_equal(view().last_error, "there is no device");
 	open_error = 0;
 	assert_string_equal(settle_until(it_stands),
-			    "row office; policy+; add 3@5; list 3; state office; ");
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 }
 
 static void a_backend_that_does_not_answer_is_opened_again(void **state)
 {
 	list_error = -EPROTO;
 	start();
-	assert_string_equal(settle(), "row office; policy+; ");
+	assert_string_equal(settle(), "fence; row office; policy+; ");
 	assert_non_null(strstr(view().last_error, "cannot be listed"));
 	list_error = 0;
 	assert_string_equal(settle_until(it_stands),
-			    "row office; policy+; add 3@5; list 3; state office; ");
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 	assert_int_equal(opened, 2);
 }
 
