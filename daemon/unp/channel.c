@@ -581,40 +581,101 @@ void channel_backend_up(struct channel *c)
 
 /* -------- deleting -------- */
 
-static void remove_policies(struct channel *c)
+/* It stays on the list, so that it can be deleted again. */
+static void delete_failed(struct channel *c, int err, const char *text)
 {
-	char error[256] = "";
-
-	if (policy_remove(c->config->name, c->record.reqid, error, sizeof(error)))
-		log_warn("channel %s: %s; what stays of its policies blocks its traffic: `ip xfrm "
-			 "policy` shows it",
-			 c->config->name, error);
+	log_err("channel %s: it could not be deleted: %s", c->config->name, text);
+	snprintf(c->error, sizeof(c->error), "%s", text);
+	tell(c, err, text);
 }
 
-/* SAs first, then the policies: until then nothing passes. */
-static void deleted(void *arg, int err, const void *record)
+/* Nothing of it is left. */
+static void delete_done(struct channel *c)
 {
-	struct channel *c = arg;
-	const struct qkd_channel *r = record;
-
-	if (!err && r)
-		err = r->status;
-	if (err == -ENOENT)
-		err = 0;
-	if (!err && is_esp(c))
-		remove_policies(c);
+	c->env->off_list(c, c->env->list);
 	channel_emit(c, "removed", QKD_EPOCH_NONE, NULL);
-	tell(c, err, err ? strerror(-err) : NULL);
+	tell(c, 0, NULL);
 	channel_release(c);
 }
 
 static void spec_cleared(void *arg, int err)
 {
 	struct channel *c = arg;
+	char text[160];
 
+	if (c->gone) {
+		tell(c, -ECANCELED, NULL);
+	} else if (err) {
+		snprintf(text, sizeof(text),
+			 "its SAs and policies are gone, but it could not be removed from the key "
+			 "store (%s) and comes back at the next start: delete it again",
+			 strerror(-err));
+		c->phase = CHANNEL_REMOVED;
+		delete_failed(c, err, text);
+	} else {
+		delete_done(c);
+	}
+	channel_put(c);
+}
+
+static int remove_policies(struct channel *c)
+{
+	char error[256] = "", text[384];
+	int err = 0;
+
+	if (is_esp(c))
+		err = policy_remove(c->config->name, c->record.reqid, error, sizeof(error));
+	if (!err)
+		return 0;
+	snprintf(text, sizeof(text),
+		 "%s; its SAs are gone, and what stays of its policies blocks its traffic: delete "
+		 "it again",
+		 error);
+	c->phase = CHANNEL_REMOVED;
+	delete_failed(c, err, text);
+	return err;
+}
+
+/* SAs first, then the policies: until then nothing passes. The store forgets it last. */
+static void taken_down(struct channel *c)
+{
+	int err;
+
+	c->state = 0;
+	if (remove_policies(c))
+		return;
+	if (c->from_file) {
+		delete_done(c);
+		return;
+	}
+	channel_hold(c);
+	err = store_channel_set_spec(c->env->store, c->config->name, NULL, spec_cleared, c);
 	if (err)
-		log_err("channel %s: it could not be removed from the store: %s", c->config->name,
-			strerror(-err));
+		spec_cleared(c, err);
+}
+
+static void deleted(void *arg, int err, const void *record)
+{
+	struct channel *c = arg;
+	const struct qkd_channel *r = record;
+	char text[160];
+
+	if (!err && r)
+		err = r->status;
+	if (err == -ENOENT)
+		err = 0;
+	if (c->gone) {
+		tell(c, err ? err : -ECANCELED, NULL);
+	} else if (err) {
+		snprintf(text, sizeof(text),
+			 "the kernel did not take its SAs down: %s; it stays as it was",
+			 strerror(-err));
+		delete_failed(c, err, text);
+		c->phase = CHANNEL_DOWN;
+		attach_failed(c, text);
+	} else {
+		taken_down(c);
+	}
 	channel_put(c);
 }
 
@@ -627,29 +688,51 @@ static void tell_peer(struct channel *c)
 		kx_send(c->peer, &frame);
 }
 
-int channel_delete(struct channel *c)
+/* Without them its policies would go, and its SAs would not. */
+static bool may_delete(struct channel *c)
+{
+	char text[384];
+
+	if (!c->record.id) {
+		snprintf(text, sizeof(text),
+			 "its number is not known yet, so that its SAs and policies cannot be "
+			 "found: the key store has to answer first%s%s",
+			 *c->error ? ": " : "", c->error);
+		tell(c, -EAGAIN, text);
+		return false;
+	}
+	if (c->env->backend || c->phase == CHANNEL_REMOVED)
+		return true;
+	snprintf(text, sizeof(text),
+		 "its SAs may stand and cannot be reached, so its policies stay: %s; mend that, "
+		 "then delete it again",
+		 *c->env->trouble ? c->env->trouble : "the kernel has not answered yet");
+	tell(c, -ENODEV, text);
+	return false;
+}
+
+void channel_delete(struct channel *c, channels_done_fn done, void *arg)
 {
 	struct qkd_channel record = {.id = c->record.id};
 	int err;
 
+	c->done = done;
+	c->done_arg = arg;
+	if (!may_delete(c))
+		return;
 	stop_agree(c);
 	loop_timer_cancel(c->env->loop, &c->retry);
 	tell_peer(c);
 	c->phase = CHANNEL_DELETING;
-	if (!c->from_file) {
-		channel_hold(c);
-		if (store_channel_set_spec(c->env->store, c->config->name, NULL, spec_cleared, c))
-			spec_cleared(c, -EAGAIN);
-	}
-	if (!record.id || !c->env->backend) {
-		deleted(c, 0, NULL);
-		return 0;
+	if (!c->env->backend) {
+		taken_down(c);
+		return;
 	}
 	standing_forget(c->env->standing, record.id);
+	channel_hold(c);
 	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_DELETE, &record, deleted, c);
 	if (err)
 		deleted(c, err, NULL);
-	return 0;
 }
 
 /* -------- counters, events, frames -------- */

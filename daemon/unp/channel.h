@@ -30,13 +30,15 @@ enum channel_phase {
 	CHANNEL_WAITS,	   /* known, policies stand, no backend to ask */
 	CHANNEL_ATTACHING, /* the backend was asked */
 	CHANNEL_STANDS,	   /* in the backend, agree runs */
-	CHANNEL_DELETING,
+	CHANNEL_DELETING,  /* on its way; nobody else may have the name yet */
+	CHANNEL_REMOVED,   /* taken down, but something is left to be deleted again */
 };
 
 /**
  * struct channel_env - what all channels share
  * @backend: NULL: lost or not open, then @trouble says why
  * @standing: what stands in it, for all that attach
+ * @off_list: takes a channel off @list when nothing of it is left
  * @event: event() of channels_create()
  */
 struct channel_env {
@@ -47,6 +49,8 @@ struct channel_env {
 	struct backend *backend;
 	const char *trouble;
 	struct standing *standing;
+	void (*off_list)(struct channel *channel, void *list);
+	void *list;
 	void (*event)(const struct channel_event *event, void *arg);
 	void *event_arg;
 };
@@ -117,8 +121,15 @@ void channel_backend_lost(struct channel *channel);
 /** There is a backend (again). */
 void channel_backend_up(struct channel *channel);
 
-/** Takes SAs and policies down, tells the peer; then channel->done. */
-int channel_delete(struct channel *channel);
+/**
+ * channel_delete - tells the peer, takes SAs, then policies down, clears the store's spec
+ * @done: told once, maybe before this returns. -EAGAIN: the store has not
+ *        answered yet; -ENODEV: there is no backend
+ *
+ * Goes off the list and is released when all went well. Else it stays there,
+ * and may be deleted again: if its SAs still stand, it attaches to them.
+ */
+void channel_delete(struct channel *channel, channels_done_fn done, void *arg);
 
 /** Counters from the backend, for views. */
 void channel_count(struct channel *channel);

@@ -103,8 +103,9 @@ static void insert(struct channels *cs, struct channel *c)
 	*link = c;
 }
 
-static void unlink_channel(struct channels *cs, const struct channel *c)
+static void unlink_channel(struct channel *c, void *list)
 {
+	struct channels *cs = list;
 	struct channel **link = &cs->first;
 
 	while (*link && *link != c)
@@ -201,7 +202,7 @@ static int frame_came(struct kx_peer *peer, const struct kx_frame *frame, void *
 
 	if (!name)
 		return -EPROTO;
-	if (c && c->peer == peer && c->phase != CHANNEL_DELETING)
+	if (c && c->peer == peer && c->phase < CHANNEL_DELETING)
 		return channel_frame(c, frame);
 	if (frame->type != KX_EPOCH_OFFER && frame->type != KX_CHANNEL_STATE)
 		return 0;
@@ -574,6 +575,8 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 		.config = config,
 		.kx = kx,
 		.store = store,
+		.off_list = unlink_channel,
+		.list = cs,
 		.event = event,
 		.event_arg = arg,
 	};
@@ -743,9 +746,13 @@ bool channels_view(struct channels *cs, const char *name, struct channel_view *v
 int channels_add(struct channels *cs, struct config_channel *config, const char *spec,
 		 channels_done_fn done, void *arg)
 {
-	struct channel *c = NULL;
-	int err = find(cs, config->name) ? -EEXIST : make(cs, config, false, &c);
+	struct channel *c = find(cs, config->name);
+	int err;
 
+	if (c)
+		err = c->phase == CHANNEL_DELETING ? -EBUSY : -EEXIST;
+	else
+		err = make(cs, config, false, &c);
 	if (err) {
 		config_channel_free(config);
 		return err;
@@ -755,7 +762,7 @@ int channels_add(struct channels *cs, struct config_channel *config, const char 
 		char error[256];
 
 		policy_remove(c->config->name, 0, error, sizeof(error));
-		unlink_channel(cs, c);
+		unlink_channel(c, cs);
 		channel_release(c); /* frees @config too */
 		return -ENOMEM;
 	}
@@ -775,11 +782,9 @@ int channels_delete(struct channels *cs, const char *name, channels_done_fn done
 	if (!c)
 		return -ENOENT;
 	if (c->done)
-		return -EBUSY; /* it is being added */
-	unlink_channel(cs, c);
-	c->done = done;
-	c->done_arg = arg;
-	return channel_delete(c);
+		return -EBUSY; /* it is being added, or deleted */
+	channel_delete(c, done, arg);
+	return 0;
 }
 
 /* -------- rollover -------- */

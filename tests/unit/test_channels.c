@@ -45,6 +45,10 @@ static struct channels *channels;
 static char did[4096];
 static int policy_error;
 static bool device_absent;
+static int remove_error;
+static int delete_status;
+static int spec_error;
+static bool store_is_silent;
 static int add_status;
 static uint64_t row_next;
 static const char *stored_spec;
@@ -143,6 +147,8 @@ int store_channel(struct store *s, const char *name, store_channels_fn done, voi
 	struct later later = {.fire = answer_row, .done = (void *)done, .arg = arg};
 
 	note("row %s", name);
+	if (store_is_silent)
+		return -EIO;
 	snprintf(later.name, sizeof(later.name), "%s", name);
 	return do_later(&later);
 }
@@ -164,13 +170,14 @@ int store_channel_specs(struct store *s, store_channels_fn done, void *arg)
 
 static void answer_done(struct later *later)
 {
-	((store_done_fn)later->done)(later->arg, 0);
+	((store_done_fn)later->done)(later->arg, later->err);
 }
 
 int store_channel_set_spec(struct store *s, const char *name, const char *spec, store_done_fn done,
 			   void *arg)
 {
-	struct later later = {.fire = answer_done, .done = (void *)done, .arg = arg};
+	struct later later = {
+		.fire = answer_done, .done = (void *)done, .arg = arg, .err = spec_error};
 
 	note(spec ? "spec+" : "spec-");
 	return do_later(&later);
@@ -182,6 +189,8 @@ static void answer_command(struct later *later)
 {
 	if (later->cmd == QKD_CMD_CHANNEL_ADD)
 		later->record.channel.status = add_status;
+	else if (later->cmd == QKD_CMD_CHANNEL_DELETE)
+		later->record.channel.status = delete_status;
 	if (later->done)
 		((backend_done_fn)later->done)(later->arg, later->err, later->record.octets);
 }
@@ -311,7 +320,9 @@ int policy_remove(const char *channel, uint32_t reqid, char *error, size_t error
 {
 	assert_int_equal(reqid, 0x51000003);
 	note("policy-");
-	return 0;
+	if (remove_error)
+		snprintf(error, error_len, "it is nailed down");
+	return remove_error;
 }
 
 int policy_remove_reqid(uint32_t reqid, char *error, size_t error_len)
@@ -469,9 +480,10 @@ static int setup(void **state)
 	opened = 0;
 	did[0] = '\0';
 	last_event[0] = '\0';
-	policy_error = 0;
 	device_absent = false;
 	config.backend = CONFIG_BACKEND_AUTO;
+	policy_error = remove_error = delete_status = spec_error = 0;
+	store_is_silent = false;
 	add_status = 0;
 	memset(epochs, 0, sizeof(epochs));
 	epochs_count = 0;
@@ -799,7 +811,137 @@ static void adds_at_run_time(void **state)
 	did[0] = '\0';
 	told_err = 1;
 	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
-	assert_string_equal(settle(), "gone office to b; spec-; delete 3; policy-; ");
+	assert_string_equal(settle(), "gone office to b; delete 3; policy-; spec-; ");
+}
+
+static struct config_channel *load(void)
+{
+	struct config_channel *added = NULL;
+
+	assert_int_equal(
+		config_channel_load(&config, SPEC, strlen(SPEC), "test", complain, NULL, &added),
+		0);
+	return added;
+}
+
+/* The name is free when nothing of the old one is left, not before. */
+static void added_while_it_is_deleted(void **state)
+{
+	start();
+	settle();
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
+	assert_int_equal(channels_add(channels, load(), SPEC, told, NULL), -EBUSY);
+	assert_int_equal(channels_delete(channels, "office", told, NULL), -EBUSY);
+	settle();
+	assert_int_equal(told_err, 0);
+	told_err = 1;
+	standing_count = 0;
+	assert_int_equal(channels_add(channels, load(), SPEC, told, NULL), 0);
+	assert_string_equal(settle(), "gone office to b; delete 3; policy-; fence; row office; "
+				      "spec+; row office; policy+; add 3@5; tidy; list 3; state "
+				      "office; ");
+	assert_int_equal(told_err, 0);
+}
+
+static void delete (int expected)
+{
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
+	settle();
+	assert_int_equal(told_err, expected);
+}
+
+static void what_the_kernel_keeps_stays_listed(void **state)
+{
+	config.channels_count = 0;
+	stored_spec = SPEC;
+	start();
+	settle();
+	delete_status = -EIO;
+	delete (-EIO);
+	assert_string_equal(did, "gone office to b; delete 3; ");
+	assert_non_null(strstr(told_text, "the kernel did not take its SAs down"));
+	assert_non_null(strstr(view().last_error, "the kernel did not take its SAs down"));
+	delete_status = 0;
+	delete (0);
+	assert_string_equal(did, "gone office to b; delete 3; policy-; spec-; ");
+	assert_int_equal(channels_delete(channels, "office", told, NULL), -ENOENT);
+}
+
+static void what_the_store_keeps_stays_listed(void **state)
+{
+	config.channels_count = 0;
+	stored_spec = SPEC;
+	start();
+	settle();
+	spec_error = -ENOSPC;
+	delete (-ENOSPC);
+	assert_string_equal(did, "gone office to b; delete 3; policy-; spec-; ");
+	assert_non_null(strstr(view().last_error, "delete it again"));
+	assert_int_equal(view().state, 0);
+	spec_error = 0;
+	delete_status = -ENOENT; /* its SAs are gone */
+	delete (0);
+	assert_int_equal(channels_delete(channels, "office", told, NULL), -ENOENT);
+}
+
+static void policies_that_stay_are_told(void **state)
+{
+	start();
+	settle();
+	remove_error = -EPERM;
+	delete (-EPERM);
+	assert_non_null(strstr(told_text, "nailed down"));
+	/* Now its SAs are known to be gone: the backend is not needed. */
+	open_error = -EIO;
+	events.failed(-EIO, "the device is broken", events.arg);
+	remove_error = 0;
+	delete (0);
+	assert_string_equal(did, "gone office to b; policy-; ");
+}
+
+static void without_a_backend_nothing_is_deleted(void **state)
+{
+	start();
+	settle();
+	open_error = -EIO;
+	events.failed(-EIO, "the device is broken", events.arg);
+	delete (-ENODEV);
+	assert_string_equal(did, "");
+	assert_non_null(strstr(told_text, "its policies stay: the device is broken; mend that"));
+	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
+}
+
+static void without_its_number_nothing_is_deleted(void **state)
+{
+	store_is_silent = true;
+	start();
+	settle();
+	delete (-EAGAIN);
+	assert_string_equal(did, "");
+	assert_non_null(strstr(told_text, "the key store has to answer first"));
+	store_is_silent = false;
+}
+
+/* Half made: its number is known, its policies are not all there. */
+static void what_is_half_made_is_deleted(void **state)
+{
+	policy_error = -EEXIST;
+	start();
+	settle();
+	delete (0);
+	assert_string_equal(did, "gone office to b; delete 3; policy-; ");
+}
+
+static void ends_while_deleting(void **state)
+{
+	start();
+	settle();
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
 }
 
 static void remembers_what_was_added(void **state)
@@ -1011,6 +1153,14 @@ int main(void)
 		TEST(offers_wait_until_the_channel_stands),
 		TEST(deletes),
 		TEST(adds_at_run_time),
+		TEST(added_while_it_is_deleted),
+		TEST(what_the_kernel_keeps_stays_listed),
+		TEST(what_the_store_keeps_stays_listed),
+		TEST(policies_that_stay_are_told),
+		TEST(without_a_backend_nothing_is_deleted),
+		TEST(without_its_number_nothing_is_deleted),
+		TEST(what_is_half_made_is_deleted),
+		TEST(ends_while_deleting),
 		TEST(remembers_what_was_added),
 		TEST(rollover_needs_a_channel),
 		TEST(falling_back_to_netlink_is_warned_of),
