@@ -7,6 +7,7 @@
 #include "unp/mark.h"
 #include "unp/orphan.h"
 #include "unp/policy.h"
+#include "unp/policy_keeper.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct listener {
  * @orphans: see orphan.h
  * @look_for_orphans: at the next count, when the channels have attached
  * @specs_known: all channels are known
+ * @keeper: of the policies
  * @refs: the owner's one, and one per answer to come
  * @dead: destroyed while one was
  */
@@ -57,6 +59,7 @@ struct channels {
 	struct orphan *orphans;
 	bool look_for_orphans;
 	bool specs_known;
+	struct policy_keeper *keeper;
 	struct listener *listeners;
 	struct loop_timer count;
 	struct kx_handler handler;
@@ -653,6 +656,8 @@ static void specs_came(void *arg, int err, const struct store_channel *rows, siz
 		if (rows[i].spec)
 			restore(cs, &rows[i]);
 	cs->specs_known = !err;
+	if (cs->specs_known && !cs->dead)
+		policy_keeper_all_known(cs->keeper);
 	put(cs);
 }
 
@@ -670,6 +675,9 @@ int channels_start(struct channels *cs, char *error, size_t error_len)
 	else if (err)
 		return err;
 	snprintf(error, error_len, "the channels cannot be started");
+	cs->keeper = policy_keeper_create(cs->env.loop);
+	if (!cs->keeper)
+		return -ENOMEM;
 	for (i = 0; i < config->channels_count; i++) {
 		err = make(cs, &config->channels[i], true, &c);
 		if (err)
@@ -701,6 +709,7 @@ void channels_destroy(struct channels *cs)
 	loop_timer_cancel(cs->env.loop, &cs->count);
 	loop_timer_cancel(cs->env.loop, &cs->reopen);
 	cs->dead = true;
+	policy_keeper_destroy(cs->keeper);
 	backend_close(cs->backend);
 	standing_destroy(cs->env.standing);
 	free(cs->listeners);

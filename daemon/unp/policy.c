@@ -380,3 +380,21 @@ int policy_mend(bool all_known, struct policy_mended *mended, char *error, size_
 	end(&m.job);
 	return err;
 }
+
+static int is_one(struct policy_want *want, void *arg)
+{
+	return 1;
+}
+
+bool policy_wanted(void)
+{
+	policy_table_unsee();
+	return policy_table_unseen(is_one, NULL);
+}
+
+bool policy_concerns(const struct policy_entry *entry, bool gone)
+{
+	const struct policy_want *want = policy_table_find(entry, NULL);
+
+	return want && (gone || !is_as_good(entry, &want->entry));
+}

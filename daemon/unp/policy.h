@@ -77,6 +77,12 @@ struct policy_mended {
  */
 int policy_mend(bool all_known, struct policy_mended *mended, char *error, size_t error_len);
 
+/** Whether any channel wants any policy. */
+bool policy_wanted(void);
+
+/** Whether a policy that was put by anybody, or is @gone, is other than it is wanted. */
+bool policy_concerns(const struct policy_entry *entry, bool gone);
+
 /** Forgets what is wanted and what was read. The kernel forgets nothing. */
 void policy_forget(void);
 

@@ -6,15 +6,14 @@
  */
 #include "unp/fence.h"
 #include "unp/policy.h"
+#include "policy_world.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/xfrm.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,73 +55,6 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	if ((header->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
 		dumps++;
 	return syscall(SYS_sendmsg, fd, msg, flags);
-}
-
-/* -------- a place of our own -------- */
-
-static bool put(const char *file, const char *text)
-{
-	int fd = open(file, O_WRONLY | O_CLOEXEC);
-	bool good = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
-static int shell(const char *command)
-{
-	return system(command); /* NOLINT(cert-env33-c): the texts are ours */
-}
-
-static bool enter_namespace(void)
-{
-	char map[64];
-	uid_t uid = getuid();
-	gid_t gid = getgid();
-	int fd;
-
-	if (unshare(CLONE_NEWNET)) {
-		if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
-			return false;
-		snprintf(map, sizeof(map), "0 %u 1", uid);
-		if (!put("/proc/self/setgroups", "deny") || !put("/proc/self/uid_map", map))
-			return false;
-		snprintf(map, sizeof(map), "0 %u 1", gid);
-		if (!put("/proc/self/gid_map", map))
-			return false;
-	}
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 && !shell("ip xfrm policy flush");
-}
-
-static char listing[65536];
-
-/* What stands, one policy per line. */
-static const char *list(void)
-{
-	/* NOLINTNEXTLINE(cert-env33-c) */
-	FILE *ip = popen("ip -o xfrm policy | tr -d '\\\\' | tr -s ' \\t' ' '", "re");
-	size_t len;
-
-	assert_non_null(ip);
-	len = fread(listing, 1, sizeof(listing) - 1, ip);
-	listing[len] = '\0';
-	assert_int_equal(pclose(ip), 0);
-	return listing;
-}
-
-static unsigned int count(const char *text)
-{
-	unsigned int n = 0;
-	const char *at;
-
-	list();
-	for (at = strstr(listing, text); at; at = strstr(at + 1, text))
-		n++;
-	return n;
 }
 
 /* -------- the channel -------- */
@@ -520,6 +452,121 @@ static void the_whole_configuration_is_fenced(void **state)
 	assert_int_equal(fence_raise(&config), -EAGAIN);
 }
 
+/* -------- mending -------- */
+
+static struct policy_mended mended;
+
+static int mend(bool all_known)
+{
+	return policy_mend(all_known, &mended, text, sizeof(text));
+}
+
+/* The peer KM has moved: what its old address had must not stay open. */
+static void exceptions_that_nobody_wants_are_closed(void **state)
+{
+	esp.remote_nets = remote + 2;
+	assert_int_equal(install(), 0);
+	assert_int_equal(count("src 192.0.2.2/32 "), 2);
+	peer.address = "192.0.2.3";
+	peer.port = 9000;
+	policy_forget();
+	assert_int_equal(install(), 0);
+	assert_int_equal(count("priority 20736 "), 8);
+	assert_int_equal(mend(false), 0); /* there may be channels that are not known yet */
+	assert_int_equal(count("priority 20736 "), 8);
+	assert_int_equal(mend(true), 0);
+	assert_int_equal(mended.stray, 4);
+	assert_int_equal(mended.missing + mended.altered, 0);
+	assert_int_equal(count("priority 20736 "), 4);
+	assert_int_equal(count("192.0.2.2/32"), 0);
+	assert_int_equal(count("src 192.0.2.3/32 "), 2);
+	assert_int_equal(count("reqid 1358954499"), 3);
+}
+
+/* What protects stays: whether a channel goes is the operator's to say. */
+static void a_fence_that_nobody_wants_goes(void **state)
+{
+	esp.remote_nets = remote + 2;
+	assert_int_equal(install(), 0);
+	policy_forget();
+	esp.remote_nets = remote;
+	assert_int_equal(fence(), 0);
+	policy_forget();
+	assert_int_equal(mend(true), 0);
+	assert_int_equal(mended.stray, 3 + 4);
+	assert_int_equal(count("dir "), 3);
+	assert_int_equal(count("reqid 1358954499"), 3);
+	/* Of others: the same priority is not enough. */
+	assert_int_equal(shell("ip xfrm policy add src 10.8.0.0/24 dst 10.9.0.0/24 dir out "
+			       "priority 20736"),
+			 0);
+	assert_int_equal(mend(true), 0);
+	assert_int_equal(mended.stray, 0);
+	assert_int_equal(count("10.9.0.0/24"), 1);
+}
+
+/* Two channels to one peer, by different interfaces of the host: one way to its KM. */
+static void shared_exceptions_stay_for_the_other(void **state)
+{
+	static char *wider[] = {"192.0.0.0/16"};
+	struct config_esp other = esp;
+	struct config_channel lab = office;
+
+	if (!has_xfrm)
+		skip();
+	esp.remote_nets = remote + 2;
+	other.remote_nets = wider;
+	lab.name = "lab";
+	lab.esp = &other;
+	assert_int_equal(install(), 0);
+	assert_int_equal(policy_install(&config, &lab, OTHER, text, sizeof(text)), 0);
+	assert_int_equal(count("priority 20736 "), 4);
+	assert_int_equal(count("dir "), 10);
+	assert_int_equal(take_out(), 0);
+	assert_int_equal(count("priority 20736 "), 4);
+	assert_int_equal(count("dir "), 7);
+	assert_int_equal(policy_remove("lab", OTHER, text, sizeof(text)), 0);
+	assert_string_equal(list(), "");
+}
+
+/* Somebody flushes them, or changes one. */
+static void what_is_missing_comes_back(void **state)
+{
+	esp.remote_nets = remote + 2;
+	assert_int_equal(install(), 0);
+	esp.remote_nets = remote;
+	config.channels = &office;
+	office.name = "lab";
+	assert_int_equal(fence(), 0);
+	assert_int_equal(shell("ip xfrm policy flush"), 0);
+	assert_int_equal(mend(false), 0);
+	assert_int_equal(mended.missing, 7 + 3);
+	assert_int_equal(count("reqid 1358954499"), 3);
+	assert_int_equal(count("action block"), 3);
+	assert_int_equal(count("priority 20736 "), 4);
+	assert_int_equal(mend(false), 0);
+	assert_int_equal(mended.missing + mended.altered + mended.stray, 0);
+	assert_int_equal(shell("ip xfrm policy update src 10.1.0.0/24 dst 192.0.2.0/24 dir out"),
+			 0);
+	assert_int_equal(mend(false), 0);
+	assert_int_equal(mended.altered, 1);
+	assert_int_equal(count("reqid 1358954499"), 3);
+	/* One that was never ours is not ours now. */
+	assert_int_equal(policy_remove("lab", 0, text, sizeof(text)), 0);
+	assert_int_equal(shell("ip xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dir out "
+			       "priority 9"),
+			 0);
+	assert_int_equal(fence(), -EEXIST);
+	assert_int_equal(mend(true), 0);
+	assert_int_equal(mended.altered, 0);
+	assert_int_equal(count("priority 9 "), 1);
+	/* Until it goes. */
+	assert_int_equal(shell("ip xfrm policy delete src 10.1.0.0/24 dst 10.2.0.0/24 dir out"), 0);
+	assert_int_equal(mend(true), 0);
+	assert_int_equal(mended.missing, 1);
+	assert_int_equal(count("action block"), 3);
+}
+
 /* As while xfrm_user is being loaded: this namespace's end comes later. */
 static void says_that_the_kernel_is_not_there_yet(void **state)
 {
@@ -559,6 +606,10 @@ int main(void)
 		TEST(what_protects_takes_the_fences_place),
 		TEST(what_is_half_made_goes_too),
 		TEST(the_whole_configuration_is_fenced),
+		TEST(exceptions_that_nobody_wants_are_closed),
+		TEST(a_fence_that_nobody_wants_goes),
+		TEST(shared_exceptions_stay_for_the_other),
+		TEST(what_is_missing_comes_back),
 		TEST(says_that_the_kernel_is_not_there_yet),
 		TEST(says_what_is_wrong_with_the_networks),
 	};
