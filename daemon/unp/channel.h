@@ -39,6 +39,7 @@ enum channel_phase {
  * @backend: NULL: lost or not open, then @trouble says why
  * @standing: what stands in it, for all that attach
  * @off_list: takes a channel off @list when nothing of it is left
+ * @knows: whether a channel on @list has this name, or this number
  * @event: event() of channels_create()
  */
 struct channel_env {
@@ -50,6 +51,7 @@ struct channel_env {
 	const char *trouble;
 	struct standing *standing;
 	void (*off_list)(struct channel *channel, void *list);
+	bool (*knows)(void *list, const char *name, uint32_t id);
 	void *list;
 	void (*event)(const struct channel_event *event, void *arg);
 	void *event_arg;

@@ -329,7 +329,7 @@ int policy_remove(const char *channel, uint32_t reqid, char *error, size_t error
 int policy_remove_reqid(uint32_t reqid, char *error, size_t error_len)
 {
 	note("policy- 0x%x", reqid);
-	return 0;
+	return remove_error;
 }
 
 static bool strays_go;
@@ -695,6 +695,45 @@ static void shows_and_deletes_an_orphan(void **state)
 	assert_false(lab_is_known());
 	assert_int_equal(channels_delete(channels, "lab", told, NULL), -ENOENT);
 	assert_int_equal(view().state, QKD_CHANNEL_IDLE);
+}
+
+static void an_orphan_that_cannot_be_deleted_stays_listed(void **state)
+{
+	struct qkd_event event = {.channel = 77, .type = QKD_EVENT_DELETED};
+	struct channel_view v;
+
+	standing[0].id = 77;
+	standing[0].kind = QKD_KIND_ESP_TUNNEL;
+	standing[0].reqid = 0x5100004d;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	settle_until(lab_is_known);
+	delete_status = -EIO;
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), -EBUSY);
+	settle();
+	assert_int_equal(told_err, -EIO);
+	assert_true(channels_view(channels, "lab", &v));
+	assert_non_null(strstr(v.last_error, "the kernel did not take its SAs down"));
+	/* The event comes before the answer; its policies cannot be removed. */
+	delete_status = 0;
+	remove_error = -EPERM;
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	events.event(&event, events.arg);
+	settle();
+	assert_int_equal(told_err, -EPERM);
+	assert_non_null(strstr(told_text, "delete it again"));
+	assert_true(lab_is_known());
+	/* The backend is lost. */
+	events.failed(-EIO, "the device is broken", events.arg);
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	assert_int_equal(told_err, -ENODEV);
+	assert_non_null(strstr(told_text, "its policies stay: the device is broken"));
+	remove_error = 0;
 }
 
 /* Who had the device before us wrote what it liked. */
@@ -1167,6 +1206,7 @@ int main(void)
 		TEST(finds_its_channel_under_another_number),
 		TEST(leaves_other_channels_alone),
 		TEST(shows_and_deletes_an_orphan),
+		TEST(an_orphan_that_cannot_be_deleted_stays_listed),
 		TEST(an_orphan_of_a_stranger),
 		TEST(without_policies_there_is_no_channel),
 		TEST(says_why_the_kernel_refuses),
