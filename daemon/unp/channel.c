@@ -322,8 +322,8 @@ static void deleted_old(void *arg, int err, const void *record)
 }
 
 /*
- * What stands under our number or our name but is not the channel that is
- * configured: it was changed, or the store is new. Its epochs stay spent.
+ * What stands under our name but is not the channel that is configured: it was
+ * changed, or the store is new. Its epochs stay spent.
  */
 static int delete_old(struct channel *c, const struct qkd_channel *standing)
 {
@@ -380,24 +380,70 @@ static void read_marks(struct channel *c)
 		channel_put(c);
 }
 
-/* Re-attach to the channel if it stands unchanged, else put it in its place. */
-static void compare(struct channel *c, const struct qkd_channel *standing, size_t count)
+/*
+ * The store is new and numbers anew: our number is another channel's still,
+ * whose SAs are not ours to take down. One that is configured moves to its own
+ * number by itself.
+ */
+static void number_is_taken(struct channel *c, const struct qkd_channel *by)
+{
+	char name[QKD_NAME_BYTES], text[256];
+
+	c->number_taken = true;
+	snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, by->name);
+	if (c->env->knows(c->env->list, name)) {
+		snprintf(text, sizeof(text),
+			 "its number %u is that of channel %s in the kernel, which gets another",
+			 by->id, name);
+		retry_after(c, CHANNEL_RETRY_NUMBER_MS, text);
+		return;
+	}
+	snprintf(text, sizeof(text),
+		 "its number %u is that of channel %s in the kernel, which is not configured (is "
+		 "the key store new?): `qkdctl channel delete %s` makes room, or configure that "
+		 "one again",
+		 by->id, name, name);
+	attach_failed(c, text);
+}
+
+/* Looks at all that stand; takes down what was ours and is other now. */
+static const struct qkd_channel *find_own(struct channel *c, const struct qkd_channel *standing,
+					  size_t count, const struct qkd_channel **in_the_way)
 {
 	const struct qkd_channel *same = NULL;
 	size_t i;
 
-	c->record.first_epoch = c->row_next;
 	for (i = 0; i < count; i++) {
 		const struct qkd_channel *s = &standing[i];
 
-		if (!s->id || (!same_name(c, s) && s->id != c->record.id))
+		if (s->id && !same_name(c, s)) {
+			if (s->id == c->record.id)
+				*in_the_way = s;
 			continue;
-		if (same_name(c, s) && s->first_epoch > c->record.first_epoch)
+		}
+		if (!s->id)
+			continue;
+		if (s->first_epoch > c->record.first_epoch)
 			c->record.first_epoch = s->first_epoch;
 		if (s->id == c->record.id && !memcmp(s->tag, c->record.tag, sizeof(s->tag)))
 			same = s;
 		else if (delete_old(c, s))
 			log_err("channel %s: what stands cannot be removed", c->config->name);
+	}
+	return same;
+}
+
+/* Re-attach to the channel if it stands unchanged, else put it in its place. */
+static void compare(struct channel *c, const struct qkd_channel *standing, size_t count)
+{
+	const struct qkd_channel *in_the_way = NULL, *same;
+
+	c->record.first_epoch = c->row_next;
+	same = find_own(c, standing, count, &in_the_way);
+	c->number_taken = false;
+	if (in_the_way) {
+		number_is_taken(c, in_the_way);
+		return;
 	}
 	if (!same) {
 		add(c);
@@ -701,7 +747,7 @@ static bool may_delete(struct channel *c)
 		tell(c, -EAGAIN, text);
 		return false;
 	}
-	if (c->env->backend || c->phase == CHANNEL_REMOVED)
+	if (c->env->backend || c->phase == CHANNEL_REMOVED || c->number_taken)
 		return true;
 	snprintf(text, sizeof(text),
 		 "its SAs may stand and cannot be reached, so its policies stay: %s; mend that, "
@@ -724,7 +770,7 @@ void channel_delete(struct channel *c, channels_done_fn done, void *arg)
 	loop_timer_cancel(c->env->loop, &c->retry);
 	tell_peer(c);
 	c->phase = CHANNEL_DELETING;
-	if (!c->env->backend) {
+	if (!c->env->backend || c->number_taken) {
 		taken_down(c);
 		return;
 	}

@@ -18,8 +18,9 @@
 #include "unp/policy_entry.h"
 #include "unp/standing.h"
 
-#define CHANNEL_RETRY_MS      5000
-#define CHANNEL_RETRY_SOON_MS 20
+#define CHANNEL_RETRY_MS	5000
+#define CHANNEL_RETRY_SOON_MS	20
+#define CHANNEL_RETRY_NUMBER_MS 200 /* another channel leaves our number */
 
 /** Request IDs of our policies and SAs: this and the channel's id. */
 #define CHANNEL_REQID POLICY_REQID
@@ -39,7 +40,7 @@ enum channel_phase {
  * @backend: NULL: lost or not open, then @trouble says why
  * @standing: what stands in it, for all that attach
  * @off_list: takes a channel off @list when nothing of it is left
- * @knows: whether a channel on @list has this name, or this number
+ * @knows: whether a channel on @list has this name
  * @event: event() of channels_create()
  */
 struct channel_env {
@@ -51,7 +52,7 @@ struct channel_env {
 	const char *trouble;
 	struct standing *standing;
 	void (*off_list)(struct channel *channel, void *list);
-	bool (*knows)(void *list, const char *name, uint32_t id);
+	bool (*knows)(void *list, const char *name);
 	void *list;
 	void (*event)(const struct channel_event *event, void *arg);
 	void *event_arg;
@@ -64,6 +65,7 @@ struct channel_env {
  * @config: owned if not @from_file
  * @row_next: lowest epoch that the store has not seen
  * @seen: of standing_ask()
+ * @number_taken: another channel in the backend has our number: nothing of ours stands
  * @failures: to attach, one after the other
  * @found_simulated: keys of epochs that stood when it was attached;
  *                   valid if @found_known
@@ -83,6 +85,7 @@ struct channel {
 	enum channel_phase phase;
 	uint64_t row_next;
 	uint32_t seen;
+	bool number_taken;
 	unsigned int failures;
 	bool found_known;
 	bool found_simulated;

@@ -94,9 +94,9 @@ static struct channel *find_id(const struct channels *cs, uint32_t id)
 	return NULL;
 }
 
-static bool knows(void *list, const char *name, uint32_t id)
+static bool knows(void *list, const char *name)
 {
-	return find(list, name) || find_id(list, id);
+	return find(list, name);
 }
 
 static void insert(struct channels *cs, struct channel *c)

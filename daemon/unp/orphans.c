@@ -236,7 +236,7 @@ static void list_came(void *arg, int err, const void *records, size_t count)
 	os->first = NULL;
 	for (i = 0; i < count; i++) {
 		snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, standing[i].name);
-		if (standing[i].id && !os->env->knows(os->env->list, name, standing[i].id))
+		if (standing[i].id && !os->env->knows(os->env->list, name))
 			add(os, known, &standing[i]);
 	}
 	free_all(&known);

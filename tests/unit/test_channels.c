@@ -136,9 +136,10 @@ int store_find(struct store *s, const char *link, const struct km_key_id *ids, s
 
 static void answer_row(struct later *later)
 {
-	struct store_channel row = {.id = 3, .next_epoch = row_next};
+	struct store_channel row = {.id = strcmp(later->name, "lab") ? 3 : 4};
 	store_channels_fn done = (store_channels_fn)later->done;
 
+	row.next_epoch = row_next;
 	memcpy(row.name, later->name, sizeof(row.name));
 	done(later->arg, 0, &row, 1);
 }
@@ -196,6 +197,15 @@ static void answer_command(struct later *later)
 		((backend_done_fn)later->done)(later->arg, later->err, later->record.octets);
 }
 
+static void take_down(uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < standing_count; i++)
+		if (standing[i].id == id)
+			standing[i--] = standing[--standing_count];
+}
+
 static int fake_submit(struct backend *backend, uint32_t cmd, const void *record,
 		       backend_done_fn done, void *arg)
 {
@@ -208,6 +218,8 @@ static int fake_submit(struct backend *backend, uint32_t cmd, const void *record
 		note("add %u@%llu", channel->id, (unsigned long long)channel->first_epoch);
 	else if (cmd == QKD_CMD_CHANNEL_DELETE)
 		note("delete %u", channel->id);
+	if (cmd == QKD_CMD_CHANNEL_DELETE && !delete_status)
+		take_down(channel->id);
 	if (cmd == QKD_CMD_CHANNEL_ADD && !add_status) {
 		assert_true(standing_count < 4);
 		standing[standing_count++] = *channel;
@@ -303,7 +315,7 @@ int policy_fence(const struct config *c, const struct config_channel *channel, c
 int policy_install(const struct config *c, const struct config_channel *channel, uint32_t reqid,
 		   char *error, size_t error_len)
 {
-	assert_int_equal(reqid, 0x51000003);
+	assert_int_equal(reqid, strcmp(channel->name, "lab") ? 0x51000003 : 0x51000004);
 	if (policy_error)
 		snprintf(error, error_len, "somebody else's policy");
 	note("policy+");
@@ -312,7 +324,7 @@ int policy_install(const struct config *c, const struct config_channel *channel,
 
 int policy_tidy(uint32_t reqid, char *error, size_t error_len)
 {
-	assert_int_equal(reqid, 0x51000003);
+	assert_in_range(reqid, 0x51000003, 0x51000004);
 	note("tidy");
 	return 0;
 }
@@ -637,6 +649,49 @@ static void leaves_other_channels_alone(void **state)
 			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 }
 
+static bool both_stand(void)
+{
+	struct channel_view v[2];
+
+	return channels_view(channels, "office", &v[0]) && channels_view(channels, "lab", &v[1]) &&
+	       v[0].state && v[1].state;
+}
+
+/* Each takes down what is its own, and waits for the other. */
+static void two_channels_change_their_numbers(void **state)
+{
+	static char *elsewhere[] = {"10.3.0.0/24"};
+	struct config_channel two[2] = {office, office};
+	struct config_esp other = esp;
+
+	two[1].name = "lab";
+	two[1].esp = &other;
+	other.remote_nets = elsewhere;
+	config.channels = two;
+	config.channels_count = 2;
+	standing[0].id = 4;
+	standing[0].kind = QKD_KIND_ESP_TUNNEL;
+	snprintf(standing[0].name, sizeof(standing[0].name), "office");
+	standing[1] = standing[0];
+	standing[1].id = 3;
+	snprintf(standing[1].name, sizeof(standing[1].name), "lab");
+	standing_count = 2;
+	start();
+	settle_until(both_stand);
+	assert_non_null(strstr(did, "delete 4"));
+	assert_non_null(strstr(did, "delete 3"));
+	assert_null(strstr(strstr(did, "delete 4") + 1, "delete 4"));
+	assert_null(strstr(strstr(did, "delete 3") + 1, "delete 3"));
+	assert_non_null(strstr(did, "add 3@5"));
+	assert_non_null(strstr(did, "add 4@5"));
+	assert_true(strstr(did, "add 3@5") > strstr(did, "delete 3"));
+	assert_true(strstr(did, "add 4@5") > strstr(did, "delete 4"));
+	channels_destroy(channels); /* its configuration is on the stack */
+	config.channels_count = 0;
+	assert_int_equal(
+		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
+}
+
 static int told_err;
 static char told_text[256];
 
@@ -652,6 +707,47 @@ static bool lab_is_known(void)
 	struct channel_view v;
 
 	return channels_view(channels, "lab", &v);
+}
+
+static bool it_stands(void)
+{
+	return view().state != 0;
+}
+
+/* The number of a new store is that of a channel that is not configured any more. */
+static void the_number_of_another_channel_is_not_taken(void **state)
+{
+	standing[0].id = 3;
+	standing[0].kind = QKD_KIND_ESP_TUNNEL;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	assert_string_equal(settle(), "fence; row office; policy+; ");
+	assert_non_null(strstr(view().last_error, "`qkdctl channel delete lab` makes room"));
+	settle_until(lab_is_known);
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	settle();
+	assert_int_equal(told_err, 0);
+	settle_until(it_stands);
+	assert_non_null(strstr(did, "delete 3; "));
+	assert_non_null(strstr(strstr(did, "delete 3; ") + 1, "add 3@5; "));
+}
+
+static void nor_is_it_deleted(void **state)
+{
+	standing[0].id = 3;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	settle();
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
+	assert_string_equal(settle(), "gone office to b; policy-; ");
+	assert_int_equal(told_err, 0);
+	assert_int_equal(standing_count, 1);
 }
 
 static void count_view(const struct channel_view *v, void *arg)
@@ -1080,11 +1176,6 @@ static void a_lost_backend_is_shown(void **state)
 	assert_int_equal(channels_rollover(channels, "office", told, NULL), -EAGAIN);
 }
 
-static bool it_stands(void)
-{
-	return view().state != 0;
-}
-
 static void a_lost_backend_is_opened_again(void **state)
 {
 	start();
@@ -1205,6 +1296,9 @@ int main(void)
 		TEST(replaces_what_was_changed),
 		TEST(finds_its_channel_under_another_number),
 		TEST(leaves_other_channels_alone),
+		TEST(the_number_of_another_channel_is_not_taken),
+		TEST(nor_is_it_deleted),
+		TEST(two_channels_change_their_numbers),
 		TEST(shows_and_deletes_an_orphan),
 		TEST(an_orphan_that_cannot_be_deleted_stays_listed),
 		TEST(an_orphan_of_a_stranger),
