@@ -194,7 +194,7 @@ static void tell(struct channel *c, int err, const char *text)
 
 static void not_yet(struct channel *c, const char *text)
 {
-	char told[320];
+	char told[448];
 
 	snprintf(c->error, sizeof(c->error), "%s", *text ? text : "it has not answered yet");
 	snprintf(told, sizeof(told), "it is configured, but not in the kernel yet: %s", c->error);
@@ -737,7 +737,7 @@ static void tell_peer(struct channel *c)
 /* Without them its policies would go, and its SAs would not. */
 static bool may_delete(struct channel *c)
 {
-	char text[384];
+	char text[512];
 
 	if (!c->record.id) {
 		snprintf(text, sizeof(text),

@@ -97,7 +97,7 @@ struct channel {
 	struct loop_timer retry;
 	struct qkd_counters counters;
 	bool counting;
-	char error[256];
+	char error[384];
 	/* who added or deletes it, told once */
 	char *spec;
 	channels_done_fn done;

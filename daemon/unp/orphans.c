@@ -26,7 +26,7 @@ struct orphan {
 	struct config_channel config;
 	bool simulated;
 	bool deleting;
-	char error[256];
+	char error[384];
 	char name[QKD_NAME_BYTES];
 };
 
