@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* One channel; see channel.h. */
+/* One channel: its life and how it attaches; see channel.h. */
 #include "unp/channel.h"
 #include "km/backoff.h"
 #include "log.h"
@@ -10,12 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static bool is_esp(const struct channel *c)
-{
-	return c->config->kind != QKD_KIND_MACSEC;
-}
 
 /* -------- what agree needs of the world -------- */
 
@@ -165,7 +159,7 @@ __attribute__((noinline)) void channel_put(struct channel *c)
 	free(c);
 }
 
-static void stop_agree(struct channel *c)
+void channel_stop_agree(struct channel *c)
 {
 	agree_destroy(c->agree);
 	c->agree = NULL;
@@ -175,13 +169,12 @@ static void stop_agree(struct channel *c)
 void channel_release(struct channel *c)
 {
 	c->gone = true;
-	stop_agree(c);
+	channel_stop_agree(c);
 	loop_timer_cancel(c->env->loop, &c->retry);
 	channel_put(c);
 }
 
-/* Tells whoever waits for it, once. */
-static void tell(struct channel *c, int err, const char *text)
+void channel_tell(struct channel *c, int err, const char *text)
 {
 	channels_done_fn done = c->done;
 
@@ -198,7 +191,7 @@ static void not_yet(struct channel *c, const char *text)
 
 	snprintf(c->error, sizeof(c->error), "%s", *text ? text : "it has not answered yet");
 	snprintf(told, sizeof(told), "it is configured, but not in the kernel yet: %s", c->error);
-	tell(c, 0, told);
+	channel_tell(c, 0, told);
 }
 
 static void retry_after(struct channel *c, uint64_t delay_ms, const char *text)
@@ -211,7 +204,7 @@ static void retry_after(struct channel *c, uint64_t delay_ms, const char *text)
 	not_yet(c, text);
 }
 
-static void attach_failed(struct channel *c, const char *text)
+void channel_attach_failed(struct channel *c, const char *text)
 {
 	retry_after(c, CHANNEL_RETRY_MS, text);
 }
@@ -224,7 +217,7 @@ static void prepare_failed(struct channel *c, int err, const char *text)
 			    km_backoff_ms(++c->failures, CHANNEL_RETRY_SOON_MS, CHANNEL_RETRY_MS),
 			    text);
 	else
-		attach_failed(c, text);
+		channel_attach_failed(c, text);
 }
 
 static int begin_agree(struct channel *c)
@@ -259,7 +252,7 @@ static void tidy_policies(struct channel *c)
 {
 	char error[256] = "";
 
-	if (is_esp(c) && policy_tidy(c->record.reqid, error, sizeof(error)))
+	if (channel_is_esp(c) && policy_tidy(c->record.reqid, error, sizeof(error)))
 		log_warn("channel %s: policies of before stay: %s", c->config->name, error);
 }
 
@@ -270,13 +263,13 @@ static void stands(struct channel *c)
 	tidy_policies(c);
 	err = begin_agree(c);
 	if (err) {
-		attach_failed(c, strerror(-err));
+		channel_attach_failed(c, strerror(-err));
 		return;
 	}
 	c->phase = CHANNEL_STANDS;
 	c->error[0] = '\0';
 	channel_count(c);
-	tell(c, 0, NULL);
+	channel_tell(c, 0, NULL);
 }
 
 static const char *explain_add(int err)
@@ -311,7 +304,7 @@ static void added(void *arg, int err, const void *record)
 		goto out;
 	}
 	snprintf(text, sizeof(text), "the kernel refused the channel: %s", explain_add(err));
-	attach_failed(c, text);
+	channel_attach_failed(c, text);
 out:
 	channel_put(c);
 }
@@ -355,7 +348,7 @@ static void add(struct channel *c)
 	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_ADD, &c->record, added, c);
 	if (!err)
 		return;
-	attach_failed(c, strerror(-err));
+	channel_attach_failed(c, strerror(-err));
 	channel_put(c);
 }
 
@@ -403,7 +396,7 @@ static void number_is_taken(struct channel *c, const struct qkd_channel *by)
 		 "the key store new?): `qkdctl channel delete %s` makes room, or configure that "
 		 "one again",
 		 by->id, name, name);
-	attach_failed(c, text);
+	channel_attach_failed(c, text);
 }
 
 /* Looks at all that stand; takes down what was ours and is other now. */
@@ -470,7 +463,7 @@ static void standing_came(void *arg, int err, const void *records, size_t count)
 	else
 		err = channel_make_record(c, c->record.id, text, sizeof(text));
 	if (err)
-		attach_failed(c, text);
+		channel_attach_failed(c, text);
 	else
 		compare(c, records, count);
 out:
@@ -482,7 +475,7 @@ static int prepare(struct channel *c, uint32_t id, char *error, size_t error_len
 {
 	/* First: whatever fails, it can be deleted under this number. */
 	c->record.id = id;
-	if (!is_esp(c))
+	if (!channel_is_esp(c))
 		return 0;
 	c->record.reqid = CHANNEL_REQID + id;
 	return policy_install(c->env->config, c->config, c->record.reqid, error, error_len);
@@ -496,7 +489,7 @@ static void look_for_it(struct channel *c)
 	channel_hold(c);
 	err = standing_ask(c->env->standing, c->env->backend, &c->seen, standing_came, c);
 	if (err) {
-		attach_failed(c, strerror(-err));
+		channel_attach_failed(c, strerror(-err));
 		channel_put(c);
 	}
 }
@@ -530,7 +523,7 @@ static void row_came(void *arg, int err, const struct store_channel *row, size_t
 	if (err || count != 1) {
 		snprintf(text, sizeof(text), "the key store does not answer: %s",
 			 strerror(err ? -err : EIO));
-		attach_failed(c, text);
+		channel_attach_failed(c, text);
 		goto out;
 	}
 	c->phase = CHANNEL_DOWN;
@@ -547,7 +540,7 @@ static void ask_row(struct channel *c)
 	channel_hold(c);
 	err = store_channel(c->env->store, c->config->name, row_came, c);
 	if (err) {
-		attach_failed(c, strerror(-err));
+		channel_attach_failed(c, strerror(-err));
 		channel_put(c);
 	}
 }
@@ -594,10 +587,10 @@ void channel_detach(struct channel *c, const char *why)
 {
 	if (c->phase == CHANNEL_DELETING)
 		return;
-	stop_agree(c);
+	channel_stop_agree(c);
 	c->state = 0;
 	c->phase = CHANNEL_DOWN;
-	attach_failed(c, why);
+	channel_attach_failed(c, why);
 }
 
 /* Those that have not come as far as the backend yet find out by themselves. */
@@ -608,7 +601,7 @@ void channel_backend_lost(struct channel *c)
 		not_yet(c, c->env->trouble);
 	if (c->phase != CHANNEL_ATTACHING && c->phase != CHANNEL_STANDS)
 		return;
-	stop_agree(c);
+	channel_stop_agree(c);
 	c->state = 0;
 	c->phase = CHANNEL_DOWN;
 	not_yet(c, c->env->trouble);
@@ -623,307 +616,4 @@ void channel_backend_up(struct channel *c)
 		loop_timer_cancel(c->env->loop, &c->retry);
 		ask_row(c);
 	}
-}
-
-/* -------- deleting -------- */
-
-/* It stays on the list, so that it can be deleted again. */
-static void delete_failed(struct channel *c, int err, const char *text)
-{
-	log_err("channel %s: it could not be deleted: %s", c->config->name, text);
-	snprintf(c->error, sizeof(c->error), "%s", text);
-	tell(c, err, text);
-}
-
-/* Nothing of it is left. */
-static void delete_done(struct channel *c)
-{
-	c->env->off_list(c, c->env->list);
-	channel_emit(c, "removed", QKD_EPOCH_NONE, NULL);
-	tell(c, 0, NULL);
-	channel_release(c);
-}
-
-static void spec_cleared(void *arg, int err)
-{
-	struct channel *c = arg;
-	char text[160];
-
-	if (c->gone) {
-		tell(c, -ECANCELED, NULL);
-	} else if (err) {
-		snprintf(text, sizeof(text),
-			 "its SAs and policies are gone, but it could not be removed from the key "
-			 "store (%s) and comes back at the next start: delete it again",
-			 strerror(-err));
-		c->phase = CHANNEL_REMOVED;
-		delete_failed(c, err, text);
-	} else {
-		delete_done(c);
-	}
-	channel_put(c);
-}
-
-static int remove_policies(struct channel *c)
-{
-	char error[256] = "", text[384];
-	int err = 0;
-
-	if (is_esp(c))
-		err = policy_remove(c->config->name, c->record.reqid, error, sizeof(error));
-	if (!err)
-		return 0;
-	snprintf(text, sizeof(text),
-		 "%s; its SAs are gone, and what stays of its policies blocks its traffic: delete "
-		 "it again",
-		 error);
-	c->phase = CHANNEL_REMOVED;
-	delete_failed(c, err, text);
-	return err;
-}
-
-/* SAs first, then the policies: until then nothing passes. The store forgets it last. */
-static void taken_down(struct channel *c)
-{
-	int err;
-
-	c->state = 0;
-	if (remove_policies(c))
-		return;
-	if (c->from_file) {
-		delete_done(c);
-		return;
-	}
-	channel_hold(c);
-	err = store_channel_set_spec(c->env->store, c->config->name, NULL, spec_cleared, c);
-	if (err)
-		spec_cleared(c, err);
-}
-
-static void deleted(void *arg, int err, const void *record)
-{
-	struct channel *c = arg;
-	const struct qkd_channel *r = record;
-	char text[160];
-
-	if (!err && r)
-		err = r->status;
-	if (err == -ENOENT)
-		err = 0;
-	if (c->gone) {
-		tell(c, err ? err : -ECANCELED, NULL);
-	} else if (err) {
-		snprintf(text, sizeof(text),
-			 "the kernel did not take its SAs down: %s; it stays as it was",
-			 strerror(-err));
-		delete_failed(c, err, text);
-		c->phase = CHANNEL_DOWN;
-		attach_failed(c, text);
-	} else {
-		taken_down(c);
-	}
-	channel_put(c);
-}
-
-static void tell_peer(struct channel *c)
-{
-	struct kx_frame frame = {.type = KX_CHANNEL_GONE};
-
-	snprintf(frame.gone.channel, sizeof(frame.gone.channel), "%s", c->config->name);
-	if (kx_peer_up(c->peer))
-		kx_send(c->peer, &frame);
-}
-
-/* Without them its policies would go, and its SAs would not. */
-static bool may_delete(struct channel *c)
-{
-	char text[512];
-
-	if (!c->record.id) {
-		snprintf(text, sizeof(text),
-			 "its number is not known yet, so that its SAs and policies cannot be "
-			 "found: the key store has to answer first%s%s",
-			 *c->error ? ": " : "", c->error);
-		tell(c, -EAGAIN, text);
-		return false;
-	}
-	if (c->env->backend || c->phase == CHANNEL_REMOVED || c->number_taken)
-		return true;
-	snprintf(text, sizeof(text),
-		 "its SAs may stand and cannot be reached, so its policies stay: %s; mend that, "
-		 "then delete it again",
-		 *c->env->trouble ? c->env->trouble : "the kernel has not answered yet");
-	tell(c, -ENODEV, text);
-	return false;
-}
-
-void channel_delete(struct channel *c, channels_done_fn done, void *arg)
-{
-	struct qkd_channel record = {.id = c->record.id};
-	int err;
-
-	c->done = done;
-	c->done_arg = arg;
-	if (!may_delete(c))
-		return;
-	stop_agree(c);
-	loop_timer_cancel(c->env->loop, &c->retry);
-	tell_peer(c);
-	c->phase = CHANNEL_DELETING;
-	if (!c->env->backend || c->number_taken) {
-		taken_down(c);
-		return;
-	}
-	standing_forget(c->env->standing, record.id);
-	channel_hold(c);
-	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_DELETE, &record, deleted, c);
-	if (err)
-		deleted(c, err, NULL);
-}
-
-/* -------- counters, events, frames -------- */
-
-static void counted(void *arg, int err, const void *record)
-{
-	struct channel *c = arg;
-	const struct qkd_counters *counters = record;
-
-	c->counting = false;
-	if (!err && !counters->status)
-		c->counters = *counters;
-	channel_put(c);
-}
-
-void channel_count(struct channel *c)
-{
-	struct qkd_counters ask = {.channel = c->record.id};
-
-	if (c->phase != CHANNEL_STANDS || c->counting || !c->env->backend)
-		return;
-	c->counting = true;
-	channel_hold(c);
-	if (backend_submit(c->env->backend, QKD_CMD_COUNTERS, &ask, counted, c)) {
-		c->counting = false;
-		channel_put(c);
-	}
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void emit_at(struct channel *c, uint64_t time_ns, const char *type, uint64_t epoch,
-		    const char *text)
-{
-	struct channel_event event = {
-		.time_ns = time_ns,
-		.channel = c->config->name,
-		.type = type,
-		.epoch = epoch,
-		.text = text ? text : "",
-	};
-
-	if (c->env->event)
-		c->env->event(&event, c->env->event_arg);
-}
-
-void channel_emit(struct channel *c, const char *type, uint64_t epoch, const char *text)
-{
-	emit_at(c, now_ns(), type, epoch, text);
-}
-
-static void emit_backend_event(struct channel *c, const struct qkd_event *e)
-{
-	static const char *const type[] = {
-		[QKD_EVENT_INSTALLED] = "installed", [QKD_EVENT_ACTIVATED] = "activated",
-		[QKD_EVENT_RETIRED] = "retired",     [QKD_EVENT_LOW] = "low",
-		[QKD_EVENT_EXHAUSTED] = "exhausted", [QKD_EVENT_BLOCKED] = "blocked",
-		[QKD_EVENT_FAILED] = "failed",	     [QKD_EVENT_PEER_MOVED] = "peer_moved",
-		[QKD_EVENT_ADDED] = "added",	     [QKD_EVENT_DELETED] = "deleted",
-	};
-	char text[96] = "";
-
-	if (e->type >= sizeof(type) / sizeof(type[0]) || !type[e->type])
-		return;
-	if (e->type == QKD_EVENT_LOW)
-		snprintf(text, sizeof(text), "%llu epochs ready", (unsigned long long)e->value);
-	else if (e->type == QKD_EVENT_EXHAUSTED)
-		snprintf(text, sizeof(text), "a rollover is due and no epoch is ready");
-	else if (e->type == QKD_EVENT_BLOCKED)
-		snprintf(text, sizeof(text), "the keys ran out: nothing is sent");
-	else if (e->error)
-		snprintf(text, sizeof(text), "%s", strerror(-e->error));
-	emit_at(c, e->time_ns, type[e->type], e->epoch, text);
-}
-
-static void follow_state(struct channel *c, const struct qkd_event *e)
-{
-	if (e->type == QKD_EVENT_ACTIVATED)
-		c->state = QKD_CHANNEL_ACTIVE;
-	else if (e->type == QKD_EVENT_EXHAUSTED)
-		c->state = QKD_CHANNEL_OVERDUE;
-	else if (e->type == QKD_EVENT_BLOCKED)
-		c->state = QKD_CHANNEL_BLOCKED;
-}
-
-void channel_backend_event(struct channel *c, const struct qkd_event *event)
-{
-	bool switched = event->type == QKD_EVENT_ACTIVATED;
-
-	emit_backend_event(c, event);
-	if (c->phase != CHANNEL_STANDS || !c->agree)
-		return;
-	follow_state(c, event);
-	agree_backend_event(c->agree, event);
-	if (switched)
-		channel_count(c);
-}
-
-int channel_frame(struct channel *c, const struct kx_frame *frame)
-{
-	struct kx_frame answer = {.type = KX_EPOCH_ANSWER};
-
-	if (c->agree)
-		return agree_frame(c->agree, frame);
-	/* Not in the kernel yet: our state will say when. */
-	if (frame->type != KX_EPOCH_OFFER)
-		return 0;
-	memcpy(answer.answer.channel, frame->offer.channel, sizeof(answer.answer.channel));
-	answer.answer.epoch = frame->offer.epoch;
-	answer.answer.status = KX_BUSY;
-	kx_send(c->peer, &answer);
-	return 0;
-}
-
-/* -------- views -------- */
-
-void channel_fill_view(const struct channel *c, struct channel_view *view)
-{
-	struct agree_status status = {.waits = CHANNEL_WAITS_BACKEND, .error = c->error};
-	struct pool_status pool = {0};
-
-	if (c->agree)
-		agree_status(c->agree, &status);
-	pool_status(c->pool, &pool);
-	*view = (struct channel_view){
-		.config = c->config,
-		.peer = c->link->peer,
-		.initiator = c->link->role == CONFIG_INITIATOR,
-		.from_file = c->from_file,
-		.simulated =
-			c->agree && agree_simulated(c->agree, c->found_known ? c->found_simulated
-									     : pool.simulated),
-		.state = c->state,
-		.waits = status.waits,
-		.id = c->record.id,
-		.reqid = c->record.reqid,
-		.peer_settled = status.peer_settled,
-		.time_last_rollover_ns = c->counters.last_rollover_ns,
-		.counters = &c->counters,
-		.last_error = c->error[0] ? c->error : status.error,
-	};
 }

@@ -151,6 +151,20 @@ void channel_emit(struct channel *channel, const char *type, uint64_t epoch, con
 /** What the operator sees. */
 void channel_fill_view(const struct channel *channel, struct channel_view *view);
 
+/* Between channel.c and channel_delete.c */
+
+static inline bool channel_is_esp(const struct channel *channel)
+{
+	return channel->config->kind != QKD_KIND_MACSEC;
+}
+
+/** Ends its agree; the SAs stay. */
+void channel_stop_agree(struct channel *channel);
+/** Tells whoever added or deletes it, once; @text may be NULL. */
+void channel_tell(struct channel *channel, int err, const char *text);
+/** Attaches again in CHANNEL_RETRY_MS, and shows @text meanwhile. */
+void channel_attach_failed(struct channel *channel, const char *text);
+
 /* channel_record.c */
 
 /**
