@@ -199,8 +199,10 @@ install-programs: user man
 		$(SHAREDIR)/bash-completion/completions/qkdctl)
 install-services:
 	@mkdir -p $(LIBDIR)/systemd/system
-	sed 's|/usr/sbin|$(PREFIX)/sbin|' debian/qkdkeyd.service \
-		>$(LIBDIR)/systemd/system/qkdkeyd.service
+	for u in qkdkeyd qkdkeyd.qkdkeyd-protect; do \
+		sed 's|/usr/sbin|$(PREFIX)/sbin|' debian/$$u.service \
+			>$(LIBDIR)/systemd/system/$${u#qkdkeyd.}.service || exit; \
+	done
 	install -D -m 644 debian/qkdkeyd.sysusers $(LIBDIR)/sysusers.d/qkdkeyd.conf
 	install -D -m 644 debian/qkdkeyd.tmpfiles $(LIBDIR)/tmpfiles.d/qkdkeyd.conf
 	install -D -m 644 debian/qkdkeyd.udev $(LIBDIR)/udev/rules.d/60-qkdkeyd.rules

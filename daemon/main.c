@@ -8,6 +8,7 @@
 #include "log.h"
 #include "manage/setup.h"
 #include "node_run.h"
+#include "unp/fence.h"
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -21,6 +22,7 @@ enum action {
 	ACTION_RUN,
 	ACTION_CHECK,
 	ACTION_INIT,
+	ACTION_PROTECT,
 };
 
 struct arguments {
@@ -33,11 +35,13 @@ static const char help[] =
 	"devices and puts them into the kernel's IPsec and MACsec.\n"
 	"\n"
 	"Usage: qkdkeyd [--config FILE] [--log-level LEVEL]\n"
-	"       qkdkeyd [--config FILE] --check | --init\n"
+	"       qkdkeyd [--config FILE] --check | --init | --protect\n"
 	"\n"
 	"  -c, --config FILE      configuration (" DEFAULT_CONFIG ")\n"
 	"  -k, --check            check the configuration and the files that it names, and end\n"
 	"  -i, --init             make the state directory and the master key, and end\n"
+	"  -p, --protect          block the traffic of the IPsec channels that is not protected\n"
+	"                         yet, and end: at boot, before the network is up\n"
 	"  -l, --log-level LEVEL  error, warning, info (default) or debug\n"
 	"  -V, --version          the version\n"
 	"  -h, --help             this\n"
@@ -76,6 +80,9 @@ static int take_option(int letter, const char *value, struct arguments *argument
 	case 'i':
 		arguments->action = ACTION_INIT;
 		return -1;
+	case 'p':
+		arguments->action = ACTION_PROTECT;
+		return -1;
 	case 'l':
 		if (log_level_parse(value, &level))
 			return usage_error(" is no level: error, warning, info or debug", value);
@@ -98,6 +105,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{"config", required_argument, NULL, 'c'},
 		{"check", no_argument, NULL, 'k'},
 		{"init", no_argument, NULL, 'i'},
+		{"protect", no_argument, NULL, 'p'},
 		{"log-level", required_argument, NULL, 'l'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -105,7 +113,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 	};
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "c:kil:hV", longs, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "c:kipl:hV", longs, NULL)) != -1) {
 		int code = take_option(letter, optarg, arguments);
 
 		if (code >= 0)
@@ -129,6 +137,8 @@ static int run_action(const struct arguments *arguments, struct config *config)
 								 : NODE_EXIT_DONE;
 	case ACTION_INIT:
 		return setup_init(config) ? NODE_EXIT_FAILED : NODE_EXIT_DONE;
+	case ACTION_PROTECT:
+		return fence_raise(config) ? NODE_EXIT_FAILED : NODE_EXIT_DONE;
 	default:
 		return node_run(config, arguments->config);
 	}

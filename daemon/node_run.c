@@ -6,6 +6,7 @@
 #include "manage/admin.h"
 #include "manage/notify.h"
 #include "quantum/source.h"
+#include "unp/fence.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -314,6 +315,8 @@ int node_run(struct config *config, const char *config_path)
 	char error[ERROR_MAX] = "";
 	int err;
 
+	/* Before anything that can fail; the channels come back to what cannot be done now. */
+	fence_raise(config);
 	err = make_node(&run, error);
 	if (err) {
 		log_err("%s", *error ? error : strerror(-err));

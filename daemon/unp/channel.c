@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* One channel; see channel.h. */
+/* One channel: its life and how it attaches; see channel.h. */
 #include "unp/channel.h"
 #include "km/backoff.h"
 #include "log.h"
@@ -10,12 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static bool is_esp(const struct channel *c)
-{
-	return c->config->kind != QKD_KIND_MACSEC;
-}
 
 /* -------- what agree needs of the world -------- */
 
@@ -165,7 +159,7 @@ __attribute__((noinline)) void channel_put(struct channel *c)
 	free(c);
 }
 
-static void stop_agree(struct channel *c)
+void channel_stop_agree(struct channel *c)
 {
 	agree_destroy(c->agree);
 	c->agree = NULL;
@@ -175,13 +169,12 @@ static void stop_agree(struct channel *c)
 void channel_release(struct channel *c)
 {
 	c->gone = true;
-	stop_agree(c);
+	channel_stop_agree(c);
 	loop_timer_cancel(c->env->loop, &c->retry);
 	channel_put(c);
 }
 
-/* Tells whoever waits for it, once. */
-static void tell(struct channel *c, int err, const char *text)
+void channel_tell(struct channel *c, int err, const char *text)
 {
 	channels_done_fn done = c->done;
 
@@ -194,11 +187,11 @@ static void tell(struct channel *c, int err, const char *text)
 
 static void not_yet(struct channel *c, const char *text)
 {
-	char told[320];
+	char told[448];
 
 	snprintf(c->error, sizeof(c->error), "%s", *text ? text : "it has not answered yet");
 	snprintf(told, sizeof(told), "it is configured, but not in the kernel yet: %s", c->error);
-	tell(c, 0, told);
+	channel_tell(c, 0, told);
 }
 
 static void retry_after(struct channel *c, uint64_t delay_ms, const char *text)
@@ -211,7 +204,7 @@ static void retry_after(struct channel *c, uint64_t delay_ms, const char *text)
 	not_yet(c, text);
 }
 
-static void attach_failed(struct channel *c, const char *text)
+void channel_attach_failed(struct channel *c, const char *text)
 {
 	retry_after(c, CHANNEL_RETRY_MS, text);
 }
@@ -224,7 +217,7 @@ static void prepare_failed(struct channel *c, int err, const char *text)
 			    km_backoff_ms(++c->failures, CHANNEL_RETRY_SOON_MS, CHANNEL_RETRY_MS),
 			    text);
 	else
-		attach_failed(c, text);
+		channel_attach_failed(c, text);
 }
 
 static int begin_agree(struct channel *c)
@@ -254,18 +247,29 @@ static int begin_agree(struct channel *c)
 	return agree_create(&config, &ops, c, kx_peer_up(c->peer), &c->agree);
 }
 
+/* Now that the number is surely ours: what the channel had before it was changed. */
+static void tidy_policies(struct channel *c)
+{
+	char error[256] = "";
+
+	if (channel_is_esp(c) && policy_tidy(c->record.reqid, error, sizeof(error)))
+		log_warn("channel %s: policies of before stay: %s", c->config->name, error);
+}
+
 static void stands(struct channel *c)
 {
-	int err = begin_agree(c);
+	int err;
 
+	tidy_policies(c);
+	err = begin_agree(c);
 	if (err) {
-		attach_failed(c, strerror(-err));
+		channel_attach_failed(c, strerror(-err));
 		return;
 	}
 	c->phase = CHANNEL_STANDS;
 	c->error[0] = '\0';
 	channel_count(c);
-	tell(c, 0, NULL);
+	channel_tell(c, 0, NULL);
 }
 
 static const char *explain_add(int err)
@@ -300,7 +304,7 @@ static void added(void *arg, int err, const void *record)
 		goto out;
 	}
 	snprintf(text, sizeof(text), "the kernel refused the channel: %s", explain_add(err));
-	attach_failed(c, text);
+	channel_attach_failed(c, text);
 out:
 	channel_put(c);
 }
@@ -311,8 +315,8 @@ static void deleted_old(void *arg, int err, const void *record)
 }
 
 /*
- * What stands under our number or our name but is not the channel that is
- * configured: it was changed, or the store is new. Its epochs stay spent.
+ * What stands under our name but is not the channel that is configured: it was
+ * changed, or the store is new. Its epochs stay spent.
  */
 static int delete_old(struct channel *c, const struct qkd_channel *standing)
 {
@@ -344,7 +348,7 @@ static void add(struct channel *c)
 	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_ADD, &c->record, added, c);
 	if (!err)
 		return;
-	attach_failed(c, strerror(-err));
+	channel_attach_failed(c, strerror(-err));
 	channel_put(c);
 }
 
@@ -369,24 +373,70 @@ static void read_marks(struct channel *c)
 		channel_put(c);
 }
 
-/* Re-attach to the channel if it stands unchanged, else put it in its place. */
-static void compare(struct channel *c, const struct qkd_channel *standing, size_t count)
+/*
+ * The store is new and numbers anew: our number is another channel's still,
+ * whose SAs are not ours to take down. One that is configured moves to its own
+ * number by itself.
+ */
+static void number_is_taken(struct channel *c, const struct qkd_channel *by)
+{
+	char name[QKD_NAME_BYTES], text[256];
+
+	c->number_taken = true;
+	snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, by->name);
+	if (c->env->knows(c->env->list, name)) {
+		snprintf(text, sizeof(text),
+			 "its number %u is that of channel %s in the kernel, which gets another",
+			 by->id, name);
+		retry_after(c, CHANNEL_RETRY_NUMBER_MS, text);
+		return;
+	}
+	snprintf(text, sizeof(text),
+		 "its number %u is that of channel %s in the kernel, which is not configured (is "
+		 "the key store new?): `qkdctl channel delete %s` makes room, or configure that "
+		 "one again",
+		 by->id, name, name);
+	channel_attach_failed(c, text);
+}
+
+/* Looks at all that stand; takes down what was ours and is other now. */
+static const struct qkd_channel *find_own(struct channel *c, const struct qkd_channel *standing,
+					  size_t count, const struct qkd_channel **in_the_way)
 {
 	const struct qkd_channel *same = NULL;
 	size_t i;
 
-	c->record.first_epoch = c->row_next;
 	for (i = 0; i < count; i++) {
 		const struct qkd_channel *s = &standing[i];
 
-		if (!s->id || (!same_name(c, s) && s->id != c->record.id))
+		if (s->id && !same_name(c, s)) {
+			if (s->id == c->record.id)
+				*in_the_way = s;
 			continue;
-		if (same_name(c, s) && s->first_epoch > c->record.first_epoch)
+		}
+		if (!s->id)
+			continue;
+		if (s->first_epoch > c->record.first_epoch)
 			c->record.first_epoch = s->first_epoch;
 		if (s->id == c->record.id && !memcmp(s->tag, c->record.tag, sizeof(s->tag)))
 			same = s;
 		else if (delete_old(c, s))
 			log_err("channel %s: what stands cannot be removed", c->config->name);
+	}
+	return same;
+}
+
+/* Re-attach to the channel if it stands unchanged, else put it in its place. */
+static void compare(struct channel *c, const struct qkd_channel *standing, size_t count)
+{
+	const struct qkd_channel *in_the_way = NULL, *same;
+
+	c->record.first_epoch = c->row_next;
+	same = find_own(c, standing, count, &in_the_way);
+	c->number_taken = false;
+	if (in_the_way) {
+		number_is_taken(c, in_the_way);
+		return;
 	}
 	if (!same) {
 		add(c);
@@ -413,7 +463,7 @@ static void standing_came(void *arg, int err, const void *records, size_t count)
 	else
 		err = channel_make_record(c, c->record.id, text, sizeof(text));
 	if (err)
-		attach_failed(c, text);
+		channel_attach_failed(c, text);
 	else
 		compare(c, records, count);
 out:
@@ -423,15 +473,12 @@ out:
 /* From here on nothing goes in the clear, key or no key, backend or not. */
 static int prepare(struct channel *c, uint32_t id, char *error, size_t error_len)
 {
-	const struct config_peer *peer = config_find_peer(c->env->config, c->link->peer);
-	int err = 0;
-
-	if (is_esp(c))
-		err = policy_install(c->config, peer, c->env->config->kx.port, CHANNEL_REQID + id,
-				     error, error_len);
-	if (!err)
-		c->record.id = id;
-	return err;
+	/* First: whatever fails, it can be deleted under this number. */
+	c->record.id = id;
+	if (!channel_is_esp(c))
+		return 0;
+	c->record.reqid = CHANNEL_REQID + id;
+	return policy_install(c->env->config, c->config, c->record.reqid, error, error_len);
 }
 
 static void look_for_it(struct channel *c)
@@ -442,7 +489,7 @@ static void look_for_it(struct channel *c)
 	channel_hold(c);
 	err = standing_ask(c->env->standing, c->env->backend, &c->seen, standing_came, c);
 	if (err) {
-		attach_failed(c, strerror(-err));
+		channel_attach_failed(c, strerror(-err));
 		channel_put(c);
 	}
 }
@@ -476,7 +523,7 @@ static void row_came(void *arg, int err, const struct store_channel *row, size_t
 	if (err || count != 1) {
 		snprintf(text, sizeof(text), "the key store does not answer: %s",
 			 strerror(err ? -err : EIO));
-		attach_failed(c, text);
+		channel_attach_failed(c, text);
 		goto out;
 	}
 	c->phase = CHANNEL_DOWN;
@@ -493,7 +540,7 @@ static void ask_row(struct channel *c)
 	channel_hold(c);
 	err = store_channel(c->env->store, c->config->name, row_came, c);
 	if (err) {
-		attach_failed(c, strerror(-err));
+		channel_attach_failed(c, strerror(-err));
 		channel_put(c);
 	}
 }
@@ -540,10 +587,10 @@ void channel_detach(struct channel *c, const char *why)
 {
 	if (c->phase == CHANNEL_DELETING)
 		return;
-	stop_agree(c);
+	channel_stop_agree(c);
 	c->state = 0;
 	c->phase = CHANNEL_DOWN;
-	attach_failed(c, why);
+	channel_attach_failed(c, why);
 }
 
 /* Those that have not come as far as the backend yet find out by themselves. */
@@ -554,7 +601,7 @@ void channel_backend_lost(struct channel *c)
 		not_yet(c, c->env->trouble);
 	if (c->phase != CHANNEL_ATTACHING && c->phase != CHANNEL_STANDS)
 		return;
-	stop_agree(c);
+	channel_stop_agree(c);
 	c->state = 0;
 	c->phase = CHANNEL_DOWN;
 	not_yet(c, c->env->trouble);
@@ -569,226 +616,4 @@ void channel_backend_up(struct channel *c)
 		loop_timer_cancel(c->env->loop, &c->retry);
 		ask_row(c);
 	}
-}
-
-/* -------- deleting -------- */
-
-static void remove_policies(struct channel *c)
-{
-	const struct config_peer *peer = config_find_peer(c->env->config, c->link->peer);
-	char error[256] = "";
-
-	if (policy_remove(c->config, peer, c->env->config->kx.port, c->record.reqid, error,
-			  sizeof(error)))
-		log_warn("channel %s: %s; what stays of its policies blocks its traffic: `ip xfrm "
-			 "policy` shows it",
-			 c->config->name, error);
-}
-
-/* SAs first, then the policies: until then nothing passes. */
-static void deleted(void *arg, int err, const void *record)
-{
-	struct channel *c = arg;
-	const struct qkd_channel *r = record;
-
-	if (!err && r)
-		err = r->status;
-	if (err == -ENOENT)
-		err = 0;
-	if (!err && is_esp(c) && c->record.reqid)
-		remove_policies(c);
-	channel_emit(c, "removed", QKD_EPOCH_NONE, NULL);
-	tell(c, err, err ? strerror(-err) : NULL);
-	channel_release(c);
-}
-
-static void spec_cleared(void *arg, int err)
-{
-	struct channel *c = arg;
-
-	if (err)
-		log_err("channel %s: it could not be removed from the store: %s", c->config->name,
-			strerror(-err));
-	channel_put(c);
-}
-
-static void tell_peer(struct channel *c)
-{
-	struct kx_frame frame = {.type = KX_CHANNEL_GONE};
-
-	snprintf(frame.gone.channel, sizeof(frame.gone.channel), "%s", c->config->name);
-	if (kx_peer_up(c->peer))
-		kx_send(c->peer, &frame);
-}
-
-int channel_delete(struct channel *c)
-{
-	struct qkd_channel record = {.id = c->record.id};
-	int err;
-
-	stop_agree(c);
-	loop_timer_cancel(c->env->loop, &c->retry);
-	tell_peer(c);
-	c->phase = CHANNEL_DELETING;
-	if (!c->from_file) {
-		channel_hold(c);
-		if (store_channel_set_spec(c->env->store, c->config->name, NULL, spec_cleared, c))
-			spec_cleared(c, -EAGAIN);
-	}
-	if (!record.id || !c->env->backend) {
-		deleted(c, 0, NULL);
-		return 0;
-	}
-	standing_forget(c->env->standing, record.id);
-	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_DELETE, &record, deleted, c);
-	if (err)
-		deleted(c, err, NULL);
-	return 0;
-}
-
-/* -------- counters, events, frames -------- */
-
-static void counted(void *arg, int err, const void *record)
-{
-	struct channel *c = arg;
-	const struct qkd_counters *counters = record;
-
-	c->counting = false;
-	if (!err && !counters->status)
-		c->counters = *counters;
-	channel_put(c);
-}
-
-void channel_count(struct channel *c)
-{
-	struct qkd_counters ask = {.channel = c->record.id};
-
-	if (c->phase != CHANNEL_STANDS || c->counting || !c->env->backend)
-		return;
-	c->counting = true;
-	channel_hold(c);
-	if (backend_submit(c->env->backend, QKD_CMD_COUNTERS, &ask, counted, c)) {
-		c->counting = false;
-		channel_put(c);
-	}
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void emit_at(struct channel *c, uint64_t time_ns, const char *type, uint64_t epoch,
-		    const char *text)
-{
-	struct channel_event event = {
-		.time_ns = time_ns,
-		.channel = c->config->name,
-		.type = type,
-		.epoch = epoch,
-		.text = text ? text : "",
-	};
-
-	if (c->env->event)
-		c->env->event(&event, c->env->event_arg);
-}
-
-void channel_emit(struct channel *c, const char *type, uint64_t epoch, const char *text)
-{
-	emit_at(c, now_ns(), type, epoch, text);
-}
-
-static void emit_backend_event(struct channel *c, const struct qkd_event *e)
-{
-	static const char *const type[] = {
-		[QKD_EVENT_INSTALLED] = "installed", [QKD_EVENT_ACTIVATED] = "activated",
-		[QKD_EVENT_RETIRED] = "retired",     [QKD_EVENT_LOW] = "low",
-		[QKD_EVENT_EXHAUSTED] = "exhausted", [QKD_EVENT_BLOCKED] = "blocked",
-		[QKD_EVENT_FAILED] = "failed",	     [QKD_EVENT_PEER_MOVED] = "peer_moved",
-		[QKD_EVENT_ADDED] = "added",	     [QKD_EVENT_DELETED] = "deleted",
-	};
-	char text[96] = "";
-
-	if (e->type >= sizeof(type) / sizeof(type[0]) || !type[e->type])
-		return;
-	if (e->type == QKD_EVENT_LOW)
-		snprintf(text, sizeof(text), "%llu epochs ready", (unsigned long long)e->value);
-	else if (e->type == QKD_EVENT_EXHAUSTED)
-		snprintf(text, sizeof(text), "a rollover is due and no epoch is ready");
-	else if (e->type == QKD_EVENT_BLOCKED)
-		snprintf(text, sizeof(text), "the keys ran out: nothing is sent");
-	else if (e->error)
-		snprintf(text, sizeof(text), "%s", strerror(-e->error));
-	emit_at(c, e->time_ns, type[e->type], e->epoch, text);
-}
-
-static void follow_state(struct channel *c, const struct qkd_event *e)
-{
-	if (e->type == QKD_EVENT_ACTIVATED)
-		c->state = QKD_CHANNEL_ACTIVE;
-	else if (e->type == QKD_EVENT_EXHAUSTED)
-		c->state = QKD_CHANNEL_OVERDUE;
-	else if (e->type == QKD_EVENT_BLOCKED)
-		c->state = QKD_CHANNEL_BLOCKED;
-}
-
-void channel_backend_event(struct channel *c, const struct qkd_event *event)
-{
-	bool switched = event->type == QKD_EVENT_ACTIVATED;
-
-	emit_backend_event(c, event);
-	if (c->phase != CHANNEL_STANDS || !c->agree)
-		return;
-	follow_state(c, event);
-	agree_backend_event(c->agree, event);
-	if (switched)
-		channel_count(c);
-}
-
-int channel_frame(struct channel *c, const struct kx_frame *frame)
-{
-	struct kx_frame answer = {.type = KX_EPOCH_ANSWER};
-
-	if (c->agree)
-		return agree_frame(c->agree, frame);
-	/* Not in the kernel yet: our state will say when. */
-	if (frame->type != KX_EPOCH_OFFER)
-		return 0;
-	memcpy(answer.answer.channel, frame->offer.channel, sizeof(answer.answer.channel));
-	answer.answer.epoch = frame->offer.epoch;
-	answer.answer.status = KX_BUSY;
-	kx_send(c->peer, &answer);
-	return 0;
-}
-
-/* -------- views -------- */
-
-void channel_fill_view(const struct channel *c, struct channel_view *view)
-{
-	struct agree_status status = {.waits = CHANNEL_WAITS_BACKEND, .error = c->error};
-	struct pool_status pool = {0};
-
-	if (c->agree)
-		agree_status(c->agree, &status);
-	pool_status(c->pool, &pool);
-	*view = (struct channel_view){
-		.config = c->config,
-		.peer = c->link->peer,
-		.initiator = c->link->role == CONFIG_INITIATOR,
-		.from_file = c->from_file,
-		.simulated =
-			c->agree && agree_simulated(c->agree, c->found_known ? c->found_simulated
-									     : pool.simulated),
-		.state = c->state,
-		.waits = status.waits,
-		.id = c->record.id,
-		.reqid = c->record.reqid,
-		.peer_settled = status.peer_settled,
-		.time_last_rollover_ns = c->counters.last_rollover_ns,
-		.counters = &c->counters,
-		.last_error = c->error[0] ? c->error : status.error,
-	};
 }

@@ -15,13 +15,15 @@
 
 #include "unp/agree.h"
 #include "unp/channels.h"
+#include "unp/policy_entry.h"
 #include "unp/standing.h"
 
-#define CHANNEL_RETRY_MS      5000
-#define CHANNEL_RETRY_SOON_MS 20
+#define CHANNEL_RETRY_MS	5000
+#define CHANNEL_RETRY_SOON_MS	20
+#define CHANNEL_RETRY_NUMBER_MS 200 /* another channel leaves our number */
 
-/** Request IDs of our policies and SAs: this and the channel's id; see POLICY_REQID_MASK. */
-#define CHANNEL_REQID 0x51000000U
+/** Request IDs of our policies and SAs: this and the channel's id. */
+#define CHANNEL_REQID POLICY_REQID
 
 enum channel_phase {
 	CHANNEL_NEW,	   /* its row is not known yet */
@@ -29,13 +31,16 @@ enum channel_phase {
 	CHANNEL_WAITS,	   /* known, policies stand, no backend to ask */
 	CHANNEL_ATTACHING, /* the backend was asked */
 	CHANNEL_STANDS,	   /* in the backend, agree runs */
-	CHANNEL_DELETING,
+	CHANNEL_DELETING,  /* on its way; nobody else may have the name yet */
+	CHANNEL_REMOVED,   /* taken down, but something is left to be deleted again */
 };
 
 /**
  * struct channel_env - what all channels share
  * @backend: NULL: lost or not open, then @trouble says why
  * @standing: what stands in it, for all that attach
+ * @off_list: takes a channel off @list when nothing of it is left
+ * @knows: whether a channel on @list has this name
  * @event: event() of channels_create()
  */
 struct channel_env {
@@ -46,6 +51,9 @@ struct channel_env {
 	struct backend *backend;
 	const char *trouble;
 	struct standing *standing;
+	void (*off_list)(struct channel *channel, void *list);
+	bool (*knows)(void *list, const char *name);
+	void *list;
 	void (*event)(const struct channel_event *event, void *arg);
 	void *event_arg;
 };
@@ -57,6 +65,7 @@ struct channel_env {
  * @config: owned if not @from_file
  * @row_next: lowest epoch that the store has not seen
  * @seen: of standing_ask()
+ * @number_taken: another channel in the backend has our number: nothing of ours stands
  * @failures: to attach, one after the other
  * @found_simulated: keys of epochs that stood when it was attached;
  *                   valid if @found_known
@@ -76,6 +85,7 @@ struct channel {
 	enum channel_phase phase;
 	uint64_t row_next;
 	uint32_t seen;
+	bool number_taken;
 	unsigned int failures;
 	bool found_known;
 	bool found_simulated;
@@ -87,7 +97,7 @@ struct channel {
 	struct loop_timer retry;
 	struct qkd_counters counters;
 	bool counting;
-	char error[256];
+	char error[384];
 	/* who added or deletes it, told once */
 	char *spec;
 	channels_done_fn done;
@@ -116,8 +126,15 @@ void channel_backend_lost(struct channel *channel);
 /** There is a backend (again). */
 void channel_backend_up(struct channel *channel);
 
-/** Takes SAs and policies down, tells the peer; then channel->done. */
-int channel_delete(struct channel *channel);
+/**
+ * channel_delete - tells the peer, takes SAs, then policies down, clears the store's spec
+ * @done: told once, maybe before this returns. -EAGAIN: the store has not
+ *        answered yet; -ENODEV: there is no backend
+ *
+ * Goes off the list and is released when all went well. Else it stays there,
+ * and may be deleted again: if its SAs still stand, it attaches to them.
+ */
+void channel_delete(struct channel *channel, channels_done_fn done, void *arg);
 
 /** Counters from the backend, for views. */
 void channel_count(struct channel *channel);
@@ -133,6 +150,20 @@ void channel_emit(struct channel *channel, const char *type, uint64_t epoch, con
 
 /** What the operator sees. */
 void channel_fill_view(const struct channel *channel, struct channel_view *view);
+
+/* Between channel.c and channel_delete.c */
+
+static inline bool channel_is_esp(const struct channel *channel)
+{
+	return channel->config->kind != QKD_KIND_MACSEC;
+}
+
+/** Ends its agree; the SAs stay. */
+void channel_stop_agree(struct channel *channel);
+/** Tells whoever added or deletes it, once; @text may be NULL. */
+void channel_tell(struct channel *channel, int err, const char *text);
+/** Attaches again in CHANNEL_RETRY_MS, and shows @text meanwhile. */
+void channel_attach_failed(struct channel *channel, const char *text);
 
 /* channel_record.c */
 

@@ -4,9 +4,9 @@
 #include "km/backoff.h"
 #include "log.h"
 #include "unp/channel.h"
-#include "unp/mark.h"
-#include "unp/orphan.h"
+#include "unp/orphans.h"
 #include "unp/policy.h"
+#include "unp/policy_keeper.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,9 +36,10 @@ struct listener {
  * @failures: to open one, one after the other
  * @trouble: what is wrong with it, "" if nothing; as it was logged
  * @seen: of standing_ask()
- * @orphans: see orphan.h
+ * @orphans: see orphans.h
  * @look_for_orphans: at the next count, when the channels have attached
  * @specs_known: all channels are known
+ * @keeper: of the policies
  * @refs: the owner's one, and one per answer to come
  * @dead: destroyed while one was
  */
@@ -54,9 +55,10 @@ struct channels {
 	unsigned int failures;
 	char trouble[256];
 	uint32_t seen;
-	struct orphan *orphans;
+	struct orphans *orphans;
 	bool look_for_orphans;
 	bool specs_known;
+	struct policy_keeper *keeper;
 	struct listener *listeners;
 	struct loop_timer count;
 	struct kx_handler handler;
@@ -69,7 +71,6 @@ static void put(struct channels *cs)
 {
 	if (--cs->refs)
 		return;
-	orphan_free_all(&cs->orphans);
 	free(cs);
 }
 
@@ -93,6 +94,11 @@ static struct channel *find_id(const struct channels *cs, uint32_t id)
 	return NULL;
 }
 
+static bool knows(void *list, const char *name)
+{
+	return find(list, name);
+}
+
 static void insert(struct channels *cs, struct channel *c)
 {
 	struct channel **link = &cs->first;
@@ -103,14 +109,24 @@ static void insert(struct channels *cs, struct channel *c)
 	*link = c;
 }
 
-static void unlink_channel(struct channels *cs, const struct channel *c)
+static void unlink_channel(struct channel *c, void *list)
 {
+	struct channels *cs = list;
 	struct channel **link = &cs->first;
 
 	while (*link && *link != c)
 		link = &(*link)->next;
 	if (*link)
 		*link = c->next;
+}
+
+/* Before its number is known; what fails here is told when it is installed. */
+static void fence(const struct channels *cs, const struct channel *c)
+{
+	char error[256] = "";
+
+	if (c->config->esp && policy_fence(cs->env.config, c->config, error, sizeof(error)))
+		log_warn("channel %s: %s", c->config->name, error);
 }
 
 static int make(struct channels *cs, struct config_channel *config, bool from_file,
@@ -129,8 +145,9 @@ static int make(struct channels *cs, struct config_channel *config, bool from_fi
 		channel_release(c);
 		return -ENOENT;
 	}
-	orphan_drop(&cs->orphans, config->name, 0); /* it is taken in again */
+	orphans_take_in(cs->orphans, config->name); /* it is taken in again */
 	insert(cs, c);
+	fence(cs, c);
 	*result = c;
 	return 0;
 }
@@ -191,7 +208,7 @@ static int frame_came(struct kx_peer *peer, const struct kx_frame *frame, void *
 
 	if (!name)
 		return -EPROTO;
-	if (c && c->peer == peer && c->phase != CHANNEL_DELETING)
+	if (c && c->peer == peer && c->phase < CHANNEL_DELETING)
 		return channel_frame(c, frame);
 	if (frame->type != KX_EPOCH_OFFER && frame->type != KX_CHANNEL_STATE)
 		return 0;
@@ -262,7 +279,7 @@ static void backend_event(const struct qkd_event *event, void *arg)
 		events_lost(cs, event->lost);
 	if (event->type == QKD_EVENT_DELETED) {
 		standing_forget(cs->env.standing, event->channel);
-		orphan_drop(&cs->orphans, NULL, event->channel);
+		orphans_gone(cs->orphans, event->channel);
 	}
 	if (c)
 		channel_backend_event(c, event);
@@ -383,156 +400,13 @@ static void reopen(void *arg)
 		no_backend(cs, error);
 }
 
-/* -------- orphans -------- */
-
-struct orphan_mark {
-	struct channels *channels;
-	uint32_t id;
-};
-
-static void orphan_mark_came(void *arg, int err, bool simulated)
-{
-	struct orphan_mark *call = arg;
-	struct orphan *o = orphan_find_id(call->channels->orphans, call->id);
-
-	if (o && !err)
-		o->simulated = simulated;
-	put(call->channels);
-	free(call);
-}
-
-/* Of which link its keys came is not known; the store finds them all the same. */
-static void read_orphans_mark(struct channels *cs, const struct orphan *o)
-{
-	struct orphan_mark *call = malloc(sizeof(*call));
-
-	if (!call)
-		return;
-	*call = (struct orphan_mark){cs, o->record.id};
-	cs->refs++;
-	if (mark_ask(cs->env.backend, cs->env.store, o->record.id, "orphan", orphan_mark_came,
-		     call)) {
-		cs->refs--;
-		free(call);
-	}
-}
-
-static void add_orphan(struct channels *cs, struct orphan *known, const struct qkd_channel *record)
-{
-	struct orphan *o = orphan_add(&cs->orphans, record);
-
-	if (!o) {
-		log_err("out of memory: a channel in the kernel that is not configured is not "
-			"listed");
-		return;
-	}
-	if (!orphan_find_id(known, record->id))
-		log_warn("channel %s (number %u) is in the kernel but not configured: its SAs stay "
-			 "as long as their keys last; `qkdctl channel delete %s` removes it, to "
-			 "keep it configure it again and restart",
-			 o->name, record->id, o->name);
-	if (cs->env.backend)
-		read_orphans_mark(cs, o);
-}
-
-static void orphans_came(void *arg, int err, const void *records, size_t count)
-{
-	const struct qkd_channel *standing = records;
-	struct channels *cs = arg;
-	struct orphan *known = cs->orphans;
-	char name[QKD_NAME_BYTES];
-	size_t i;
-
-	if (err || cs->dead)
-		goto out; /* whoever opens the backend again looks again */
-	cs->orphans = NULL;
-	for (i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, standing[i].name);
-		if (standing[i].id && !find(cs, name) && !find_id(cs, standing[i].id))
-			add_orphan(cs, known, &standing[i]);
-	}
-	orphan_free_all(&known);
-out:
-	put(cs);
-}
+/* -------- every second -------- */
 
 static void look_for_orphans(struct channels *cs)
 {
-	uint32_t seen = cs->seen;
-
-	if (!cs->look_for_orphans || !cs->specs_known || !cs->env.backend)
-		return;
-	cs->look_for_orphans = false;
-	cs->refs++;
-	if (standing_ask(cs->env.standing, cs->env.backend, &cs->seen, orphans_came, cs)) {
-		cs->seen = seen;
-		cs->look_for_orphans = true;
-		cs->refs--;
-	}
+	if (cs->look_for_orphans && cs->specs_known && cs->env.backend)
+		cs->look_for_orphans = orphans_look(cs->orphans) != 0;
 }
-
-struct orphan_delete {
-	struct channels *channels;
-	channels_done_fn done;
-	void *arg;
-	struct qkd_channel record;
-};
-
-static void remove_orphans_policies(const struct qkd_channel *record, char *error, size_t error_len)
-{
-	if (record->kind == QKD_KIND_MACSEC || (record->reqid & POLICY_REQID_MASK) != CHANNEL_REQID)
-		return;
-	if (policy_remove_reqid(record->reqid, error, error_len))
-		log_warn("channel number %u: %s", record->id, error);
-}
-
-/* As of a channel: SAs first, then the policies. */
-static void orphan_deleted(void *arg, int err, const void *answer)
-{
-	struct orphan_delete *call = arg;
-	const struct qkd_channel *r = answer;
-	char text[256] = "";
-
-	if (!err)
-		err = r->status;
-	if (err == -ENOENT)
-		err = 0;
-	if (err) {
-		snprintf(text, sizeof(text), "%s", strerror(-err));
-	} else {
-		remove_orphans_policies(&call->record, text, sizeof(text));
-		orphan_drop(&call->channels->orphans, NULL, call->record.id);
-	}
-	call->done(call->arg, err, text);
-	put(call->channels);
-	free(call);
-}
-
-static int delete_orphan(struct channels *cs, const struct orphan *o, channels_done_fn done,
-			 void *arg)
-{
-	struct qkd_channel record = {.id = o->record.id};
-	struct orphan_delete *call;
-	int err;
-
-	if (!cs->env.backend)
-		return -EAGAIN;
-	call = malloc(sizeof(*call));
-	if (!call)
-		return -ENOMEM;
-	*call = (struct orphan_delete){cs, done, arg, o->record};
-	cs->refs++;
-	standing_forget(cs->env.standing, record.id);
-	err = backend_submit(cs->env.backend, QKD_CMD_CHANNEL_DELETE, &record, orphan_deleted,
-			     call);
-	if (err) {
-		put(cs);
-		free(call);
-	}
-	return err;
-}
-
-/* -------- every second -------- */
 
 static void count_all(void *arg)
 {
@@ -564,6 +438,9 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 		.config = config,
 		.kx = kx,
 		.store = store,
+		.off_list = unlink_channel,
+		.knows = knows,
+		.list = cs,
 		.event = event,
 		.event_arg = arg,
 	};
@@ -584,8 +461,10 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 		.frame = frame_came,
 		.arg = cs,
 	};
-	err = cs->env.standing ? kx_add_handler(kx, &cs->handler) : -ENOMEM;
+	cs->orphans = orphans_create(&cs->env);
+	err = cs->env.standing && cs->orphans ? kx_add_handler(kx, &cs->handler) : -ENOMEM;
 	if (err) {
+		orphans_destroy(cs->orphans);
 		standing_destroy(cs->env.standing);
 		free(cs);
 		return err;
@@ -640,6 +519,8 @@ static void specs_came(void *arg, int err, const struct store_channel *rows, siz
 		if (rows[i].spec)
 			restore(cs, &rows[i]);
 	cs->specs_known = !err;
+	if (cs->specs_known && !cs->dead)
+		policy_keeper_all_known(cs->keeper);
 	put(cs);
 }
 
@@ -657,6 +538,9 @@ int channels_start(struct channels *cs, char *error, size_t error_len)
 	else if (err)
 		return err;
 	snprintf(error, error_len, "the channels cannot be started");
+	cs->keeper = policy_keeper_create(cs->env.loop);
+	if (!cs->keeper)
+		return -ENOMEM;
 	for (i = 0; i < config->channels_count; i++) {
 		err = make(cs, &config->channels[i], true, &c);
 		if (err)
@@ -688,6 +572,8 @@ void channels_destroy(struct channels *cs)
 	loop_timer_cancel(cs->env.loop, &cs->count);
 	loop_timer_cancel(cs->env.loop, &cs->reopen);
 	cs->dead = true;
+	orphans_destroy(cs->orphans);
+	policy_keeper_destroy(cs->keeper);
 	backend_close(cs->backend);
 	standing_destroy(cs->env.standing);
 	free(cs->listeners);
@@ -704,7 +590,6 @@ const struct backend *channels_backend(const struct channels *cs)
 void channels_visit(struct channels *cs, void (*visit)(const struct channel_view *view, void *arg),
 		    void *arg)
 {
-	const struct orphan *o;
 	struct channel_view view;
 	struct channel *c;
 
@@ -712,16 +597,13 @@ void channels_visit(struct channels *cs, void (*visit)(const struct channel_view
 		channel_fill_view(c, &view);
 		visit(&view, arg);
 	}
-	for (o = cs->orphans; o; o = o->next) {
-		orphan_fill_view(o, &view);
-		visit(&view, arg);
-	}
+	orphans_visit(cs->orphans, visit, arg);
 }
 
 bool channels_view(struct channels *cs, const char *name, struct channel_view *view)
 {
 	const struct channel *c = find(cs, name);
-	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
+	const struct orphan *o = c ? NULL : orphans_find(cs->orphans, name);
 
 	if (c)
 		channel_fill_view(c, view);
@@ -733,16 +615,23 @@ bool channels_view(struct channels *cs, const char *name, struct channel_view *v
 int channels_add(struct channels *cs, struct config_channel *config, const char *spec,
 		 channels_done_fn done, void *arg)
 {
-	struct channel *c = NULL;
-	int err = find(cs, config->name) ? -EEXIST : make(cs, config, false, &c);
+	struct channel *c = find(cs, config->name);
+	int err;
 
+	if (c)
+		err = c->phase == CHANNEL_DELETING ? -EBUSY : -EEXIST;
+	else
+		err = make(cs, config, false, &c);
 	if (err) {
 		config_channel_free(config);
 		return err;
 	}
 	c->spec = strdup(spec);
 	if (!c->spec) {
-		unlink_channel(cs, c);
+		char error[256];
+
+		policy_remove(c->config->name, 0, error, sizeof(error));
+		unlink_channel(c, cs);
 		channel_release(c); /* frees @config too */
 		return -ENOMEM;
 	}
@@ -755,18 +644,13 @@ int channels_add(struct channels *cs, struct config_channel *config, const char 
 int channels_delete(struct channels *cs, const char *name, channels_done_fn done, void *arg)
 {
 	struct channel *c = find(cs, name);
-	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
 
-	if (o)
-		return delete_orphan(cs, o, done, arg);
 	if (!c)
-		return -ENOENT;
+		return orphans_delete(cs->orphans, name, done, arg);
 	if (c->done)
-		return -EBUSY; /* it is being added */
-	unlink_channel(cs, c);
-	c->done = done;
-	c->done_arg = arg;
-	return channel_delete(c);
+		return -EBUSY; /* it is being added, or deleted */
+	channel_delete(c, done, arg);
+	return 0;
 }
 
 /* -------- rollover -------- */
@@ -819,7 +703,7 @@ int channels_rollover(struct channels *cs, const char *name, channels_done_fn do
 int channels_epochs(struct channels *cs, const char *name, backend_list_fn done, void *arg)
 {
 	const struct channel *c = find(cs, name);
-	const struct orphan *o = c ? NULL : orphan_find(cs->orphans, name);
+	const struct orphan *o = c ? NULL : orphans_find(cs->orphans, name);
 
 	if (!c && !o)
 		return -ENOENT;
@@ -827,5 +711,5 @@ int channels_epochs(struct channels *cs, const char *name, backend_list_fn done,
 		done(arg, 0, NULL, 0); /* it has none */
 		return 0;
 	}
-	return backend_list_epochs(cs->env.backend, c ? c->record.id : o->record.id, done, arg);
+	return backend_list_epochs(cs->env.backend, c ? c->record.id : orphan_id(o), done, arg);
 }

@@ -89,11 +89,20 @@ bool channels_view(struct channels *channels, const char *name, struct channel_v
 
 typedef void (*channels_done_fn)(void *arg, int err, const char *text);
 
-/** Takes over @config. @spec: its YAML text, kept in the store. -EEXIST. */
+/**
+ * channels_add - takes over @config, and begins
+ * @spec: its YAML text, kept in the store
+ * Return: 0, -EEXIST, -EBUSY: one of that name is being deleted.
+ */
 int channels_add(struct channels *channels, struct config_channel *config, const char *spec,
 		 channels_done_fn done, void *arg);
 
-/** Takes the channel's, or the orphan's, SAs and policies down here. -ENOENT. */
+/**
+ * channels_delete - takes the channel's, or the orphan's, SAs and policies down here
+ * @done: -ENODEV: there is no backend, -EAGAIN: the store has not answered yet;
+ *        nothing was done then. After any error the channel is listed still.
+ * Return: 0, -ENOENT, -EBUSY: it is being added or deleted; -EAGAIN.
+ */
 int channels_delete(struct channels *channels, const char *name, channels_done_fn done, void *arg);
 
 /** Switches the outbound SA now. -ENOENT, -EAGAIN. */

@@ -29,6 +29,7 @@
  * @buffer: registered; belongs to the command under way
  * @run: the commands under way, as taken from @queue
  * @listed: what a LIST command has gathered so far
+ * @read_retry: for the events, while the ring is full
  * @failed: negative errno once the device is of no more use
  */
 struct device {
@@ -43,6 +44,7 @@ struct device {
 	uint8_t *listed;
 	size_t listed_count;
 	struct loop_op read_op;
+	struct loop_timer read_retry;
 	struct qkd_event events[EVENTS];
 	bool closing;
 	int failed;
@@ -125,6 +127,7 @@ static void device_close(struct backend *backend)
 
 	d->closing = true;
 	loop_timer_cancel(backend->loop, &d->retry);
+	loop_timer_cancel(backend->loop, &d->read_retry);
 	fail_pending(d, -ECANCELED);
 	if (d->read_op.busy)
 		loop_op_cancel(backend->loop, &d->read_op);
@@ -354,6 +357,9 @@ static void dispatch(struct device *d)
 			device_queue_take(&d->queue, batch_limit(d, d->queue.first->cmd), &d->run);
 	}
 	err = start_run(d);
+	/* A try later copies them anew. */
+	if (err && d->run->cmd == QKD_CMD_KEY_PUT)
+		wipe_keys(d);
 	if (err == -EAGAIN)
 		err = loop_timer_set(d->backend.loop, &d->retry, RING_RETRY_MS);
 	if (err)
@@ -441,12 +447,20 @@ static void events_arrived(struct loop_op *op, int result)
 		read_events(d);
 }
 
+/* The ring may be full for now, as for a command. */
 static void read_events(struct device *d)
 {
 	int err = loop_read(d->backend.loop, &d->read_op, d->fd, d->events, sizeof(d->events));
 
+	if (err == -EAGAIN)
+		err = loop_timer_set(d->backend.loop, &d->read_retry, RING_RETRY_MS);
 	if (err)
 		device_failed(d, err, "%s: cannot read events: %s", DEVICE, strerror(-err));
+}
+
+static void read_retry_fired(void *arg)
+{
+	read_events(arg);
 }
 
 /* -------- opening -------- */
@@ -522,6 +536,8 @@ static struct device *device_new(struct loop *loop, const struct backend_events 
 	d->read_op.arg = d;
 	d->retry.fire = retry_fired;
 	d->retry.arg = d;
+	d->read_retry.fire = read_retry_fired;
+	d->read_retry.arg = d;
 	device_queue_init(&d->queue);
 	return d;
 }

@@ -1,47 +1,89 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The IPsec policies of a channel in the kernel (libnl). They are there
+ * The IPsec policies of the channels in the kernel (libnl). They are there
  * before the first key and stay when the daemon ends, so that traffic that is
  * to be encrypted never goes in the clear. Policies of others are left alone:
- * ours are known by their template's request ID, or by our priorities.
+ * ours are known by their template's request ID, or by priority and shape.
+ *
+ * A channel has a fence first: policies that block its traffic. They need
+ * nothing but the configuration. Once its number is known each is replaced, in
+ * one step, by the policy that sends the same traffic through the SAs.
+ *
+ * What is wanted is kept in policy_table.h for the whole process.
  */
 #ifndef UNP_POLICY_H
 #define UNP_POLICY_H
 
-#include "config/config.h"
-
-/** Policies of lower numbers come first. */
-#define POLICY_PRIORITY_ALLOW	0x5100
-#define POLICY_PRIORITY_PROTECT 0x5200
-
-/** Request IDs of all channels of a node are alike in these bits. */
-#define POLICY_REQID_MASK 0xff000000U
+#include "unp/policy_entry.h"
 
 /**
- * policy_install - brings in what is missing, takes out what the channel no longer has
- * @peer: the peer KM of the channel's link
- * @kx_port: our Kx port
+ * policy_fence - blocks the channel's traffic, but for what it needs to get its keys
+ * @error: gets a sentence that names the policy
+ *
+ * What protects already stays. Each policy is tried, whatever becomes of the others.
+ * Return: as policy_install().
+ */
+int policy_fence(const struct config *config, const struct config_channel *channel, char *error,
+		 size_t error_len);
+
+/**
+ * policy_install - brings in what is missing, in the place of the fence
  * @reqid: of the channel's SAs
  * @error: gets a sentence that names the policy
  *
- * What protects is installed first, before anything is read or allowed: a
- * failure leaves traffic blocked, not in the clear.
+ * What protects is installed first, before anything is allowed; nothing is
+ * read. A failure leaves traffic blocked, not in the clear.
  *
- * Return: 0; -EEXIST: somebody else has a policy for the same traffic; -EAGAIN:
- * the kernel is busy or its XFRM is just being loaded, try again soon; or
- * another negative errno.
+ * Return: 0; -EEXIST: somebody else, or another channel, has a policy for the
+ * same traffic; -EAGAIN: the kernel is busy or its XFRM is just being loaded,
+ * try again soon; or another negative errno.
  */
-int policy_install(const struct config_channel *config, const struct config_peer *peer,
-		   uint16_t kx_port, uint32_t reqid, char *error, size_t error_len);
+int policy_install(const struct config *config, const struct config_channel *channel,
+		   uint32_t reqid, char *error, size_t error_len);
 
-/** Takes the channel's policies out. Return: 0 or negative errno. */
-int policy_remove(const struct config_channel *config, const struct config_peer *peer,
-		  uint16_t kx_port, uint32_t reqid, char *error, size_t error_len);
+/**
+ * policy_tidy - takes out what has @reqid and nobody wants: the channel was other before
+ *
+ * Only for a channel that stands in the backend: before that, the number may
+ * be that of a channel that still protects traffic.
+ */
+int policy_tidy(uint32_t reqid, char *error, size_t error_len);
 
-/** Takes all policies out that have @reqid in a template: of a channel that is not configured. */
+/**
+ * policy_remove - takes out what the channel wants and no other does
+ * @channel: its name
+ * @reqid: of its SAs
+ * Return: 0 or negative errno; what could not be removed is wanted still, and
+ * another call goes on.
+ */
+int policy_remove(const char *channel, uint32_t reqid, char *error, size_t error_len);
+
+/** Takes out all that have @reqid in a template and nobody wants: of an orphan. */
 int policy_remove_reqid(uint32_t reqid, char *error, size_t error_len);
 
-/** The next policy_install() reads anew what the kernel has of channels of before. */
+/** struct policy_mended - how many were missing, altered, ours and wanted by nobody */
+struct policy_mended {
+	unsigned int missing;
+	unsigned int altered;
+	unsigned int stray;
+};
+
+/**
+ * policy_mend - makes the kernel have what is wanted
+ * @all_known: no channel is missing in what is wanted: takes out fences and
+ *             exceptions (not what protects) that nobody wants
+ *
+ * One of somebody else's that was there before ours is left alone.
+ */
+int policy_mend(bool all_known, struct policy_mended *mended, char *error, size_t error_len);
+
+/** Whether any channel wants any policy. */
+bool policy_wanted(void);
+
+/** Whether a policy that was put by anybody, or is @gone, is other than it is wanted. */
+bool policy_concerns(const struct policy_entry *entry, bool gone);
+
+/** Forgets what is wanted and what was read. The kernel forgets nothing. */
 void policy_forget(void);
 
 #endif

@@ -132,20 +132,14 @@ static int exchange(struct policy_kernel *k, struct nl_msg *msg)
 /* -------- what comes -------- */
 
 static struct nla_policy expected[XFRMA_MAX + 1] = {
+	[XFRMA_POLICY] = {.minlen = sizeof(struct xfrm_userpolicy_info)},
 	[XFRMA_TMPL] = {.minlen = sizeof(struct xfrm_user_tmpl)},
 	[XFRMA_MARK] = {.minlen = sizeof(struct xfrm_mark)},
 	[XFRMA_IF_ID] = {.type = NLA_U32},
 };
 
-static int read_entry(struct nlmsghdr *header, struct policy_entry *entry)
+static void read_attrs(struct nlattr **attrs, struct policy_entry *entry)
 {
-	struct nlattr *attrs[XFRMA_MAX + 1];
-
-	memset(entry, 0, sizeof(*entry));
-	if (header->nlmsg_type != XFRM_MSG_NEWPOLICY ||
-	    nlmsg_parse(header, sizeof(entry->info), attrs, XFRMA_MAX, expected))
-		return -EPROTO;
-	memcpy(&entry->info, nlmsg_data(header), sizeof(entry->info));
 	entry->protect = attrs[XFRMA_TMPL] != NULL;
 	if (entry->protect)
 		memcpy(&entry->template, nla_data(attrs[XFRMA_TMPL]), sizeof(entry->template));
@@ -153,7 +147,52 @@ static int read_entry(struct nlmsghdr *header, struct policy_entry *entry)
 		memcpy(&entry->mark, nla_data(attrs[XFRMA_MARK]), sizeof(entry->mark));
 	if (attrs[XFRMA_IF_ID])
 		entry->if_id = nla_get_u32(attrs[XFRMA_IF_ID]);
+}
+
+static int read_entry(struct nlmsghdr *header, struct policy_entry *entry)
+{
+	struct nlattr *attrs[XFRMA_MAX + 1];
+
+	memset(entry, 0, sizeof(*entry));
+	if (nlmsg_parse(header, sizeof(entry->info), attrs, XFRMA_MAX, expected))
+		return -EPROTO;
+	memcpy(&entry->info, nlmsg_data(header), sizeof(entry->info));
+	read_attrs(attrs, entry);
 	return 0;
+}
+
+/* The traffic is in the header, or, if it was deleted by index, with the whole policy. */
+static int read_deleted(struct nlmsghdr *header, struct policy_entry *entry)
+{
+	struct nlattr *attrs[XFRMA_MAX + 1];
+	struct xfrm_userpolicy_id id;
+
+	memset(entry, 0, sizeof(*entry));
+	if (nlmsg_parse(header, sizeof(id), attrs, XFRMA_MAX, expected))
+		return -EPROTO;
+	memcpy(&id, nlmsg_data(header), sizeof(id));
+	if (attrs[XFRMA_POLICY]) {
+		memcpy(&entry->info, nla_data(attrs[XFRMA_POLICY]), sizeof(entry->info));
+	} else if (id.index) {
+		return -EPROTO;
+	} else {
+		memcpy(&entry->info.sel, &id.sel, sizeof(id.sel));
+		entry->info.dir = id.dir;
+	}
+	read_attrs(attrs, entry);
+	return 0;
+}
+
+int policy_kernel_event(const struct nlmsghdr *header, struct policy_entry *entry, bool *gone)
+{
+	struct nlmsghdr *h = (struct nlmsghdr *)header; /* libnl only reads it */
+
+	*gone = h->nlmsg_type == XFRM_MSG_DELPOLICY;
+	if (*gone)
+		return read_deleted(h, entry);
+	if (h->nlmsg_type != XFRM_MSG_NEWPOLICY && h->nlmsg_type != XFRM_MSG_UPDPOLICY)
+		return -EPROTO;
+	return read_entry(h, entry);
 }
 
 static int keep(struct policy_kernel *k, const struct policy_entry *entry)
@@ -175,9 +214,11 @@ static int has_come(struct nl_msg *msg, void *arg)
 {
 	struct policy_kernel *k = arg;
 	struct policy_entry entry;
-	int err = read_entry(nlmsg_hdr(msg), &entry);
+	struct nlmsghdr *header = nlmsg_hdr(msg);
+	int err = header->nlmsg_type == XFRM_MSG_NEWPOLICY ? read_entry(header, &entry) : -EPROTO;
 
-	if (!err)
+	/* Those of single sockets come in a dump as well; they have directions of their own. */
+	if (!err && entry.info.dir < XFRM_POLICY_MAX)
 		err = keep(k, &entry);
 	if (err)
 		k->failed = err;

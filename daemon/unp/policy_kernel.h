@@ -7,6 +7,7 @@
 #ifndef UNP_POLICY_KERNEL_H
 #define UNP_POLICY_KERNEL_H
 
+#include <linux/netlink.h>
 #include <linux/xfrm.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,13 @@ struct policy_entry {
 int policy_kernel_open(struct policy_kernel **kernel, char *error, size_t error_len);
 void policy_kernel_close(struct policy_kernel *kernel);
 
+/**
+ * policy_kernel_event - what an event of XFRMNLGRP_POLICY is about
+ * @gone: it was deleted; @entry says for which traffic, no more
+ * Return: 0, or -EPROTO: not about one policy that it describes.
+ */
+int policy_kernel_event(const struct nlmsghdr *header, struct policy_entry *entry, bool *gone);
+
 /** What the last call's negative errno means and what to do about it. */
 const char *policy_kernel_reason(int err);
 
@@ -55,7 +63,7 @@ int policy_kernel_find(struct policy_kernel *kernel, const struct policy_entry *
 int policy_kernel_delete(struct policy_kernel *kernel, const struct policy_entry *like);
 
 /**
- * policy_kernel_list - all policies of the namespace that protect
+ * policy_kernel_list - all policies of the namespace
  * @list: the caller's to free()
  *
  * A list that changes while it is read is read again, some times; then -EAGAIN.

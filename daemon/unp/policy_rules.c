@@ -16,6 +16,8 @@ struct plan {
 	struct config_address km; /* where the peer KM is, as far as known */
 	uint16_t km_port;	  /* 0: we do not connect to it */
 	uint16_t our_port;
+	struct config_address device; /* the QKD device; family 0: not known by address */
+	uint16_t device_port;
 	struct policy_rule *rules;
 	size_t count;
 	size_t room;
@@ -112,6 +114,11 @@ static int allow_rules(struct plan *p, const struct config_net *here,
 		if (!err && p->km_port)
 			err = allow(p, here, &km, IPPROTO_TCP, 0, p->km_port);
 	}
+	if (!err && p->device.family && policy_net_contains(there, &p->device)) {
+		struct config_net device = host_net(&p->device);
+
+		err = allow(p, here, &device, IPPROTO_TCP, 0, p->device_port);
+	}
 	if (err || p->local.family != AF_INET6 || !policy_net_contains(here, &p->local) ||
 	    !policy_net_contains(there, &p->remote))
 		return err;
@@ -170,33 +177,51 @@ static int each_pair(struct plan *p, const struct config_esp *esp, pair_fn fn)
 	return !err && !pairs ? -EINVAL : err;
 }
 
-static int make_plan(struct plan *p, const struct config_channel *config,
-		     const struct config_peer *peer, uint16_t kx_port)
+/* A peer that connects to us, or has a DNS name, may be the channel's remote end. */
+static void find_km(struct plan *p, const struct config_peer *peer)
 {
-	memset(p, 0, sizeof(*p));
-	p->tunnel = config->kind == QKD_KIND_ESP_TUNNEL;
-	p->our_port = kx_port;
-	if (!config->esp || config_address_parse(config->esp->local, &p->local) ||
-	    config_address_parse(config->esp->remote, &p->remote) ||
-	    p->local.family != p->remote.family)
-		return -EINVAL;
-	/* A peer that connects to us, or has a DNS name, may be the channel's remote end. */
 	if (!peer->address || config_address_parse(peer->address, &p->km))
 		p->km = p->remote;
 	p->km_port = peer->address ? peer->port : 0;
+}
+
+static void find_device(struct plan *p, const struct config_source *source)
+{
+	char host[256];
+
+	if (!source->url || config_url_parse(source->url, host, &p->device_port) ||
+	    config_address_parse(host, &p->device))
+		p->device = (struct config_address){0};
+}
+
+static int make_plan(struct plan *p, const struct config *config,
+		     const struct config_channel *channel)
+{
+	const struct config_link *link = config_find_link(config, channel->link);
+	const struct config_peer *peer = link ? config_find_peer(config, link->peer) : NULL;
+
+	memset(p, 0, sizeof(*p));
+	p->tunnel = channel->kind == QKD_KIND_ESP_TUNNEL;
+	p->our_port = config->kx.port;
+	if (!peer || !channel->esp || config_address_parse(channel->esp->local, &p->local) ||
+	    config_address_parse(channel->esp->remote, &p->remote) ||
+	    p->local.family != p->remote.family)
+		return -EINVAL;
+	find_km(p, peer);
+	find_device(p, &link->source);
 	return 0;
 }
 
-int policy_rules(const struct config_channel *config, const struct config_peer *peer,
-		 uint16_t kx_port, struct policy_rule **rules, size_t *count)
+int policy_rules(const struct config *config, const struct config_channel *channel,
+		 struct policy_rule **rules, size_t *count)
 {
 	struct plan plan;
-	int err = make_plan(&plan, config, peer, kx_port);
+	int err = make_plan(&plan, config, channel);
 
 	if (!err)
-		err = each_pair(&plan, config->esp, allow_rules);
+		err = each_pair(&plan, channel->esp, allow_rules);
 	if (!err)
-		err = each_pair(&plan, config->esp, protect_rules);
+		err = each_pair(&plan, channel->esp, protect_rules);
 	if (err) {
 		free(plan.rules);
 		return err;

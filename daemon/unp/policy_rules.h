@@ -7,10 +7,11 @@
  * goes through the channel's SAs or not at all. A transport channel has one
  * pair, the two hosts.
  *
- * Two things must pass in the clear where the pair would catch them, or the
+ * Some things must pass in the clear where the pair would catch them, or the
  * channel could never get its first key; they get "allow" rules:
  *  - the KM link to the peer (TLS 1.3, mutually authenticated): the peer's
  *    address and the two TCP ports of Kx
+ *  - the QKD device of the link (TLS too), if it is configured by address
  *  - IPv6 neighbour solicitation and advertisement between the two outer
  *    addresses (ICMPv6 135, 136); IPv4 has ARP, which IPsec does not see
  */
@@ -48,14 +49,13 @@ struct policy_rule {
 
 /**
  * policy_rules - the rules of an ESP channel, allow rules first
- * @peer: the peer KM of the channel's link
- * @kx_port: our Kx port
+ * @config: has the channel's link, its peer KM and QKD device, and our Kx port
  * @rules: gets an array, the caller's to free()
  * Return: 0, -ENOMEM, -EINVAL (an address cannot be read, no pair of networks
- * of one family).
+ * of one family, no such link).
  */
-int policy_rules(const struct config_channel *config, const struct config_peer *peer,
-		 uint16_t kx_port, struct policy_rule **rules, size_t *count);
+int policy_rules(const struct config *config, const struct config_channel *channel,
+		 struct policy_rule **rules, size_t *count);
 
 /** Whether @address is in @net. */
 bool policy_net_contains(const struct config_net *net, const struct config_address *address);

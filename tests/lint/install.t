@@ -9,6 +9,7 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 version=$(sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 unit=$root/usr/lib/systemd/system/qkdkeyd.service
+early=$root/usr/lib/systemd/system/qkdkeyd-protect.service
 dkms=$root/usr/src/qkd-$version
 
 quiet_make() {
@@ -31,8 +32,23 @@ confined() {
 
 # systemd-analyze wants the program; the one just built has it elsewhere.
 unit_verifies() {
-	sed "s|/usr/sbin/qkdkeyd|$root&|" "$unit" >"$root/qkdkeyd.service"
-	systemd-analyze verify --man=no "$root/qkdkeyd.service"
+	mkdir -p "$root/units"
+	sed "s|/usr/sbin/qkdkeyd|$root&|" "$unit" >"$root/units/qkdkeyd.service"
+	sed "s|/usr/sbin/qkdkeyd|$root&|" "$early" >"$root/units/qkdkeyd-protect.service"
+	systemd-analyze verify --man=no "$root"/units/*
+}
+
+# Nothing is sent before the fence, and nothing makes the daemon give up.
+never_open() {
+	grep -qx 'StartLimitIntervalSec=0' "$unit" && grep -q '^After=.*qkdkeyd-protect' "$unit" &&
+		grep -qx 'Also=qkdkeyd-protect.service' "$unit" &&
+		grep -q '^Before=network-pre.target' "$early" &&
+		grep -qx 'Wants=network-pre.target' "$early" &&
+		grep -q '^ExecStart=.* --protect$' "$early"
+}
+
+early_confined() {
+	systemd-analyze security --offline=yes --threshold=16 --no-pager "$early"
 }
 
 # The exit codes that a restart cannot mend are those of daemon/node_run.h.
@@ -69,20 +85,24 @@ check "make install" quiet_make install DESTDIR="$root" PREFIX=/usr
 check "the files are there" is_there usr/sbin/qkdkeyd usr/bin/qkdctl usr/bin/qkdsim \
 	usr/share/man/man1/qkdctl.1 usr/share/man/man1/qkdsim.1 usr/share/man/man8/qkdkeyd.8 \
 	usr/share/man/man5/qkdkeyd.conf.5 usr/share/bash-completion/completions/qkdctl \
-	usr/lib/systemd/system/qkdkeyd.service usr/lib/sysusers.d/qkdkeyd.conf \
+	usr/lib/systemd/system/qkdkeyd.service usr/lib/systemd/system/qkdkeyd-protect.service \
+	usr/lib/sysusers.d/qkdkeyd.conf \
 	usr/lib/tmpfiles.d/qkdkeyd.conf usr/lib/udev/rules.d/60-qkdkeyd.rules \
 	usr/lib/modules-load.d/qkd.conf "usr/src/qkd-$version/Kbuild" \
 	"usr/src/qkd-$version/include/uapi/linux/qkd.h"
 check "nothing of the build is named in it" bash -c "! grep -rIlF '$PWD' '$root/usr/lib' '$root/usr/src'"
 check "wrong usage and configuration are not tried again" no_vain_restart
+check "the fence stands before the network" never_open
 check "dkms.conf builds qkd.ko" dkms_builds
 if command -v systemd-analyze >/dev/null; then
 	check "the unit is sound" unit_verifies
 	check "the unit is confined" confined
+	check "so is the early one" early_confined
 	check "sysusers.d" user_lines
 else
 	skip "the unit is sound" "no systemd-analyze"
 	skip "the unit is confined" "no systemd-analyze"
+	skip "so is the early one" "no systemd-analyze"
 	skip "sysusers.d" "no systemd-sysusers"
 fi
 finish

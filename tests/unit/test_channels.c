@@ -5,6 +5,7 @@
  * done is written down in order:
  *
  *   row NAME     the store was asked for it      policy+ / policy-   installed, removed
+ *   fence        its traffic is blocked          tidy                what it had before goes
  *   spec+ / spec-  kept in the store, cleared    add ID@NEXT, delete ID, list ID
  *   gone NAME    said to the peer                state NAME
  */
@@ -12,6 +13,7 @@
 #include "unp/channels.h"
 #include "unp/macsec_device.h"
 #include "unp/policy.h"
+#include "unp/policy_keeper.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -44,6 +46,10 @@ static struct channels *channels;
 static char did[4096];
 static int policy_error;
 static bool device_absent;
+static int remove_error;
+static int delete_status;
+static int spec_error;
+static bool store_is_silent;
 static int add_status;
 static uint64_t row_next;
 static const char *stored_spec;
@@ -130,9 +136,10 @@ int store_find(struct store *s, const char *link, const struct km_key_id *ids, s
 
 static void answer_row(struct later *later)
 {
-	struct store_channel row = {.id = 3, .next_epoch = row_next};
+	struct store_channel row = {.id = strcmp(later->name, "lab") ? 3 : 4};
 	store_channels_fn done = (store_channels_fn)later->done;
 
+	row.next_epoch = row_next;
 	memcpy(row.name, later->name, sizeof(row.name));
 	done(later->arg, 0, &row, 1);
 }
@@ -142,6 +149,8 @@ int store_channel(struct store *s, const char *name, store_channels_fn done, voi
 	struct later later = {.fire = answer_row, .done = (void *)done, .arg = arg};
 
 	note("row %s", name);
+	if (store_is_silent)
+		return -EIO;
 	snprintf(later.name, sizeof(later.name), "%s", name);
 	return do_later(&later);
 }
@@ -163,13 +172,14 @@ int store_channel_specs(struct store *s, store_channels_fn done, void *arg)
 
 static void answer_done(struct later *later)
 {
-	((store_done_fn)later->done)(later->arg, 0);
+	((store_done_fn)later->done)(later->arg, later->err);
 }
 
 int store_channel_set_spec(struct store *s, const char *name, const char *spec, store_done_fn done,
 			   void *arg)
 {
-	struct later later = {.fire = answer_done, .done = (void *)done, .arg = arg};
+	struct later later = {
+		.fire = answer_done, .done = (void *)done, .arg = arg, .err = spec_error};
 
 	note(spec ? "spec+" : "spec-");
 	return do_later(&later);
@@ -181,8 +191,19 @@ static void answer_command(struct later *later)
 {
 	if (later->cmd == QKD_CMD_CHANNEL_ADD)
 		later->record.channel.status = add_status;
+	else if (later->cmd == QKD_CMD_CHANNEL_DELETE)
+		later->record.channel.status = delete_status;
 	if (later->done)
 		((backend_done_fn)later->done)(later->arg, later->err, later->record.octets);
+}
+
+static void take_down(uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < standing_count; i++)
+		if (standing[i].id == id)
+			standing[i--] = standing[--standing_count];
 }
 
 static int fake_submit(struct backend *backend, uint32_t cmd, const void *record,
@@ -197,6 +218,8 @@ static int fake_submit(struct backend *backend, uint32_t cmd, const void *record
 		note("add %u@%llu", channel->id, (unsigned long long)channel->first_epoch);
 	else if (cmd == QKD_CMD_CHANNEL_DELETE)
 		note("delete %u", channel->id);
+	if (cmd == QKD_CMD_CHANNEL_DELETE && !delete_status)
+		take_down(channel->id);
 	if (cmd == QKD_CMD_CHANNEL_ADD && !add_status) {
 		assert_true(standing_count < 4);
 		standing[standing_count++] = *channel;
@@ -282,29 +305,61 @@ int backend_open_netlink(struct loop *l, const struct backend_events *e, struct 
 	return open_fake(&netlink_ops, e, backend, error, error_len);
 }
 
-int policy_install(const struct config_channel *config, const struct config_peer *peer,
-		   uint16_t kx_port, uint32_t reqid, char *error, size_t error_len)
+int policy_fence(const struct config *c, const struct config_channel *channel, char *error,
+		 size_t error_len)
 {
-	assert_int_equal(reqid, 0x51000003);
-	assert_string_equal(peer->name, "b");
+	note("fence");
+	return 0;
+}
+
+int policy_install(const struct config *c, const struct config_channel *channel, uint32_t reqid,
+		   char *error, size_t error_len)
+{
+	assert_int_equal(reqid, strcmp(channel->name, "lab") ? 0x51000003 : 0x51000004);
 	if (policy_error)
 		snprintf(error, error_len, "somebody else's policy");
 	note("policy+");
 	return policy_error;
 }
 
-int policy_remove(const struct config_channel *config, const struct config_peer *peer,
-		  uint16_t kx_port, uint32_t reqid, char *error, size_t error_len)
+int policy_tidy(uint32_t reqid, char *error, size_t error_len)
+{
+	assert_in_range(reqid, 0x51000003, 0x51000004);
+	note("tidy");
+	return 0;
+}
+
+int policy_remove(const char *channel, uint32_t reqid, char *error, size_t error_len)
 {
 	assert_int_equal(reqid, 0x51000003);
 	note("policy-");
-	return 0;
+	if (remove_error)
+		snprintf(error, error_len, "it is nailed down");
+	return remove_error;
 }
 
 int policy_remove_reqid(uint32_t reqid, char *error, size_t error_len)
 {
 	note("policy- 0x%x", reqid);
-	return 0;
+	return remove_error;
+}
+
+static bool strays_go;
+
+struct policy_keeper *policy_keeper_create(struct loop *l)
+{
+	strays_go = false;
+	return calloc(1, 1);
+}
+
+void policy_keeper_destroy(struct policy_keeper *keeper)
+{
+	free(keeper);
+}
+
+void policy_keeper_all_known(struct policy_keeper *keeper)
+{
+	strays_go = true;
 }
 
 /* -------- KM link and pool -------- */
@@ -456,9 +511,10 @@ static int setup(void **state)
 	opened = 0;
 	did[0] = '\0';
 	last_event[0] = '\0';
-	policy_error = 0;
 	device_absent = false;
 	config.backend = CONFIG_BACKEND_AUTO;
+	policy_error = remove_error = delete_status = spec_error = 0;
+	store_is_silent = false;
 	add_status = 0;
 	memset(epochs, 0, sizeof(epochs));
 	epochs_count = 0;
@@ -503,7 +559,8 @@ static void policies_come_before_the_channel(void **state)
 	struct channel_view v;
 
 	start();
-	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 	v = view();
 	assert_int_equal(v.state, QKD_CHANNEL_IDLE);
 	assert_int_equal(v.reqid, 0x51000003);
@@ -531,7 +588,8 @@ static void attaches_to_what_stands_unchanged(void **state)
 	standing[0].state = QKD_CHANNEL_ACTIVE;
 	standing[0].first_epoch = 9; /* ahead of the store: the last put is not forgotten */
 	restart();
-	assert_string_equal(settle(), "row office; policy+; list 3; list 3; state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; policy+; list 3; tidy; list 3; state office; ");
 	assert_int_equal(view().state, QKD_CHANNEL_ACTIVE);
 }
 
@@ -562,8 +620,9 @@ static void replaces_what_was_changed(void **state)
 	standing[0].first_epoch = 9;
 	office.rollover_ms = 2000;
 	restart();
-	assert_string_equal(settle(),
-			    "row office; policy+; delete 3; add 3@9; list 3; state office; ");
+	assert_string_equal(
+		settle(),
+		"fence; row office; policy+; delete 3; add 3@9; tidy; list 3; state office; ");
 }
 
 /* A new store numbers anew; what the old one's channel used stays used. */
@@ -575,8 +634,9 @@ static void finds_its_channel_under_another_number(void **state)
 	standing[0].first_epoch = 1000;
 	row_next = 0;
 	restart();
-	assert_string_equal(settle(),
-			    "row office; policy+; delete 77; add 3@1000; list 3; state office; ");
+	assert_string_equal(
+		settle(),
+		"fence; row office; policy+; delete 77; add 3@1000; tidy; list 3; state office; ");
 }
 
 static void leaves_other_channels_alone(void **state)
@@ -585,7 +645,51 @@ static void leaves_other_channels_alone(void **state)
 	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
 	standing_count = 1;
 	start();
-	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
+}
+
+static bool both_stand(void)
+{
+	struct channel_view v[2];
+
+	return channels_view(channels, "office", &v[0]) && channels_view(channels, "lab", &v[1]) &&
+	       v[0].state && v[1].state;
+}
+
+/* Each takes down what is its own, and waits for the other. */
+static void two_channels_change_their_numbers(void **state)
+{
+	static char *elsewhere[] = {"10.3.0.0/24"};
+	struct config_channel two[2] = {office, office};
+	struct config_esp other = esp;
+
+	two[1].name = "lab";
+	two[1].esp = &other;
+	other.remote_nets = elsewhere;
+	config.channels = two;
+	config.channels_count = 2;
+	standing[0].id = 4;
+	standing[0].kind = QKD_KIND_ESP_TUNNEL;
+	snprintf(standing[0].name, sizeof(standing[0].name), "office");
+	standing[1] = standing[0];
+	standing[1].id = 3;
+	snprintf(standing[1].name, sizeof(standing[1].name), "lab");
+	standing_count = 2;
+	start();
+	settle_until(both_stand);
+	assert_non_null(strstr(did, "delete 4"));
+	assert_non_null(strstr(did, "delete 3"));
+	assert_null(strstr(strstr(did, "delete 4") + 1, "delete 4"));
+	assert_null(strstr(strstr(did, "delete 3") + 1, "delete 3"));
+	assert_non_null(strstr(did, "add 3@5"));
+	assert_non_null(strstr(did, "add 4@5"));
+	assert_true(strstr(did, "add 3@5") > strstr(did, "delete 3"));
+	assert_true(strstr(did, "add 4@5") > strstr(did, "delete 4"));
+	channels_destroy(channels); /* its configuration is on the stack */
+	config.channels_count = 0;
+	assert_int_equal(
+		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
 }
 
 static int told_err;
@@ -603,6 +707,47 @@ static bool lab_is_known(void)
 	struct channel_view v;
 
 	return channels_view(channels, "lab", &v);
+}
+
+static bool it_stands(void)
+{
+	return view().state != 0;
+}
+
+/* The number of a new store is that of a channel that is not configured any more. */
+static void the_number_of_another_channel_is_not_taken(void **state)
+{
+	standing[0].id = 3;
+	standing[0].kind = QKD_KIND_ESP_TUNNEL;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	assert_string_equal(settle(), "fence; row office; policy+; ");
+	assert_non_null(strstr(view().last_error, "`qkdctl channel delete lab` makes room"));
+	settle_until(lab_is_known);
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	settle();
+	assert_int_equal(told_err, 0);
+	settle_until(it_stands);
+	assert_non_null(strstr(did, "delete 3; "));
+	assert_non_null(strstr(strstr(did, "delete 3; ") + 1, "add 3@5; "));
+}
+
+static void nor_is_it_deleted(void **state)
+{
+	standing[0].id = 3;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	settle();
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
+	assert_string_equal(settle(), "gone office to b; policy-; ");
+	assert_int_equal(told_err, 0);
+	assert_int_equal(standing_count, 1);
 }
 
 static void count_view(const struct channel_view *v, void *arg)
@@ -648,6 +793,45 @@ static void shows_and_deletes_an_orphan(void **state)
 	assert_int_equal(view().state, QKD_CHANNEL_IDLE);
 }
 
+static void an_orphan_that_cannot_be_deleted_stays_listed(void **state)
+{
+	struct qkd_event event = {.channel = 77, .type = QKD_EVENT_DELETED};
+	struct channel_view v;
+
+	standing[0].id = 77;
+	standing[0].kind = QKD_KIND_ESP_TUNNEL;
+	standing[0].reqid = 0x5100004d;
+	snprintf(standing[0].name, sizeof(standing[0].name), "lab");
+	standing_count = 1;
+	start();
+	settle_until(lab_is_known);
+	delete_status = -EIO;
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), -EBUSY);
+	settle();
+	assert_int_equal(told_err, -EIO);
+	assert_true(channels_view(channels, "lab", &v));
+	assert_non_null(strstr(v.last_error, "the kernel did not take its SAs down"));
+	/* The event comes before the answer; its policies cannot be removed. */
+	delete_status = 0;
+	remove_error = -EPERM;
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	events.event(&event, events.arg);
+	settle();
+	assert_int_equal(told_err, -EPERM);
+	assert_non_null(strstr(told_text, "delete it again"));
+	assert_true(lab_is_known());
+	/* The backend is lost. */
+	events.failed(-EIO, "the device is broken", events.arg);
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "lab", told, NULL), 0);
+	assert_int_equal(told_err, -ENODEV);
+	assert_non_null(strstr(told_text, "its policies stay: the device is broken"));
+	remove_error = 0;
+}
+
 /* Who had the device before us wrote what it liked. */
 static void an_orphan_of_a_stranger(void **state)
 {
@@ -675,7 +859,7 @@ static void without_policies_there_is_no_channel(void **state)
 {
 	policy_error = -EEXIST;
 	start();
-	assert_string_equal(settle(), "row office; policy+; ");
+	assert_string_equal(settle(), "fence; row office; policy+; ");
 	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
 	assert_string_equal(view().last_error, "somebody else's policy");
 	assert_int_equal(view().state, 0);
@@ -685,7 +869,7 @@ static void says_why_the_kernel_refuses(void **state)
 {
 	add_status = -EOPNOTSUPP;
 	start();
-	assert_string_equal(settle(), "row office; policy+; add 3@5; ");
+	assert_string_equal(settle(), "fence; row office; policy+; add 3@5; ");
 	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
 	assert_non_null(strstr(view().last_error, "has not got the cipher"));
 }
@@ -772,15 +956,146 @@ static void adds_at_run_time(void **state)
 	assert_int_equal(channels_add(channels, added, SPEC, told, NULL), 0);
 	assert_int_equal(channels_add(channels, again, SPEC, told, NULL), -EEXIST);
 	/* Kept before it is used. */
-	assert_string_equal(settle(), "row office; spec+; row office; policy+; add 3@5; list 3; "
-				      "state office; ");
+	assert_string_equal(settle(),
+			    "fence; row office; spec+; row office; policy+; add 3@5; tidy; list 3; "
+			    "state office; ");
 	assert_int_equal(told_err, 0);
 	assert_string_equal(told_text, "");
 	assert_false(view().from_file);
 	did[0] = '\0';
 	told_err = 1;
 	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
-	assert_string_equal(settle(), "gone office to b; spec-; delete 3; policy-; ");
+	assert_string_equal(settle(), "gone office to b; delete 3; policy-; spec-; ");
+}
+
+static struct config_channel *load(void)
+{
+	struct config_channel *added = NULL;
+
+	assert_int_equal(
+		config_channel_load(&config, SPEC, strlen(SPEC), "test", complain, NULL, &added),
+		0);
+	return added;
+}
+
+/* The name is free when nothing of the old one is left, not before. */
+static void added_while_it_is_deleted(void **state)
+{
+	start();
+	settle();
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
+	assert_int_equal(channels_add(channels, load(), SPEC, told, NULL), -EBUSY);
+	assert_int_equal(channels_delete(channels, "office", told, NULL), -EBUSY);
+	settle();
+	assert_int_equal(told_err, 0);
+	told_err = 1;
+	standing_count = 0;
+	assert_int_equal(channels_add(channels, load(), SPEC, told, NULL), 0);
+	assert_string_equal(settle(), "gone office to b; delete 3; policy-; fence; row office; "
+				      "spec+; row office; policy+; add 3@5; tidy; list 3; state "
+				      "office; ");
+	assert_int_equal(told_err, 0);
+}
+
+static void delete (int expected)
+{
+	did[0] = '\0';
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
+	settle();
+	assert_int_equal(told_err, expected);
+}
+
+static void what_the_kernel_keeps_stays_listed(void **state)
+{
+	config.channels_count = 0;
+	stored_spec = SPEC;
+	start();
+	settle();
+	delete_status = -EIO;
+	delete (-EIO);
+	assert_string_equal(did, "gone office to b; delete 3; ");
+	assert_non_null(strstr(told_text, "the kernel did not take its SAs down"));
+	assert_non_null(strstr(view().last_error, "the kernel did not take its SAs down"));
+	delete_status = 0;
+	delete (0);
+	assert_string_equal(did, "gone office to b; delete 3; policy-; spec-; ");
+	assert_int_equal(channels_delete(channels, "office", told, NULL), -ENOENT);
+}
+
+static void what_the_store_keeps_stays_listed(void **state)
+{
+	config.channels_count = 0;
+	stored_spec = SPEC;
+	start();
+	settle();
+	spec_error = -ENOSPC;
+	delete (-ENOSPC);
+	assert_string_equal(did, "gone office to b; delete 3; policy-; spec-; ");
+	assert_non_null(strstr(view().last_error, "delete it again"));
+	assert_int_equal(view().state, 0);
+	spec_error = 0;
+	delete_status = -ENOENT; /* its SAs are gone */
+	delete (0);
+	assert_int_equal(channels_delete(channels, "office", told, NULL), -ENOENT);
+}
+
+static void policies_that_stay_are_told(void **state)
+{
+	start();
+	settle();
+	remove_error = -EPERM;
+	delete (-EPERM);
+	assert_non_null(strstr(told_text, "nailed down"));
+	/* Now its SAs are known to be gone: the backend is not needed. */
+	open_error = -EIO;
+	events.failed(-EIO, "the device is broken", events.arg);
+	remove_error = 0;
+	delete (0);
+	assert_string_equal(did, "gone office to b; policy-; ");
+}
+
+static void without_a_backend_nothing_is_deleted(void **state)
+{
+	start();
+	settle();
+	open_error = -EIO;
+	events.failed(-EIO, "the device is broken", events.arg);
+	delete (-ENODEV);
+	assert_string_equal(did, "");
+	assert_non_null(strstr(told_text, "its policies stay: the device is broken; mend that"));
+	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
+}
+
+static void without_its_number_nothing_is_deleted(void **state)
+{
+	store_is_silent = true;
+	start();
+	settle();
+	delete (-EAGAIN);
+	assert_string_equal(did, "");
+	assert_non_null(strstr(told_text, "the key store has to answer first"));
+	store_is_silent = false;
+}
+
+/* Half made: its number is known, its policies are not all there. */
+static void what_is_half_made_is_deleted(void **state)
+{
+	policy_error = -EEXIST;
+	start();
+	settle();
+	delete (0);
+	assert_string_equal(did, "gone office to b; delete 3; policy-; ");
+}
+
+static void ends_while_deleting(void **state)
+{
+	start();
+	settle();
+	told_err = 1;
+	assert_int_equal(channels_delete(channels, "office", told, NULL), 0);
 }
 
 static void remembers_what_was_added(void **state)
@@ -788,8 +1103,11 @@ static void remembers_what_was_added(void **state)
 	config.channels_count = 0;
 	stored_spec = SPEC;
 	start();
-	assert_string_equal(settle(), "row office; policy+; add 3@5; list 3; state office; ");
+	assert_false(strays_go);
+	assert_string_equal(settle(),
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 	assert_false(view().from_file);
+	assert_true(strays_go); /* all that channels want is known now */
 }
 
 static void rollover_needs_a_channel(void **state)
@@ -858,11 +1176,6 @@ static void a_lost_backend_is_shown(void **state)
 	assert_int_equal(channels_rollover(channels, "office", told, NULL), -EAGAIN);
 }
 
-static bool it_stands(void)
-{
-	return view().state != 0;
-}
-
 static void a_lost_backend_is_opened_again(void **state)
 {
 	start();
@@ -879,7 +1192,7 @@ static void a_lost_backend_is_opened_again(void **state)
 	assert_string_equal(did, ""); /* each channel is left in peace */
 	open_error = 0;
 	assert_string_equal(settle_until(it_stands),
-			    "row office; policy+; list 3; list 3; state office; ");
+			    "row office; policy+; list 3; tidy; list 3; state office; ");
 	assert_string_equal(view().last_error, "");
 	assert_non_null(channels_backend(channels));
 }
@@ -900,23 +1213,23 @@ static void the_module_may_come_later(void **state)
 	assert_int_equal(
 		channels_create(loop, &config, &kx, &store, pool_of, NULL, on_event, &channels), 0);
 	start();
-	assert_string_equal(settle(), "row office; policy+; ");
+	assert_string_equal(settle(), "fence; row office; policy+; ");
 	assert_int_equal(view().waits, CHANNEL_WAITS_BACKEND);
 	assert_string_equal(view().last_error, "there is no device");
 	open_error = 0;
 	assert_string_equal(settle_until(it_stands),
-			    "row office; policy+; add 3@5; list 3; state office; ");
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 }
 
 static void a_backend_that_does_not_answer_is_opened_again(void **state)
 {
 	list_error = -EPROTO;
 	start();
-	assert_string_equal(settle(), "row office; policy+; ");
+	assert_string_equal(settle(), "fence; row office; policy+; ");
 	assert_non_null(strstr(view().last_error, "cannot be listed"));
 	list_error = 0;
 	assert_string_equal(settle_until(it_stands),
-			    "row office; policy+; add 3@5; list 3; state office; ");
+			    "fence; row office; policy+; add 3@5; tidy; list 3; state office; ");
 	assert_int_equal(opened, 2);
 }
 
@@ -983,7 +1296,11 @@ int main(void)
 		TEST(replaces_what_was_changed),
 		TEST(finds_its_channel_under_another_number),
 		TEST(leaves_other_channels_alone),
+		TEST(the_number_of_another_channel_is_not_taken),
+		TEST(nor_is_it_deleted),
+		TEST(two_channels_change_their_numbers),
 		TEST(shows_and_deletes_an_orphan),
+		TEST(an_orphan_that_cannot_be_deleted_stays_listed),
 		TEST(an_orphan_of_a_stranger),
 		TEST(without_policies_there_is_no_channel),
 		TEST(says_why_the_kernel_refuses),
@@ -991,6 +1308,14 @@ int main(void)
 		TEST(offers_wait_until_the_channel_stands),
 		TEST(deletes),
 		TEST(adds_at_run_time),
+		TEST(added_while_it_is_deleted),
+		TEST(what_the_kernel_keeps_stays_listed),
+		TEST(what_the_store_keeps_stays_listed),
+		TEST(policies_that_stay_are_told),
+		TEST(without_a_backend_nothing_is_deleted),
+		TEST(without_its_number_nothing_is_deleted),
+		TEST(what_is_half_made_is_deleted),
+		TEST(ends_while_deleting),
 		TEST(remembers_what_was_added),
 		TEST(rollover_needs_a_channel),
 		TEST(falling_back_to_netlink_is_warned_of),

@@ -21,7 +21,7 @@ static struct loop *loop;
 static struct netlink_table *table;
 static char did[2048];
 static char heard[2048];
-static int open_result, put_result, use_result;
+static int open_result, put_result, use_result, remove_result;
 static bool stale_in, stale_out;
 
 __attribute__((format(printf, 2, 3))) static void note(char list[2048], const char *format, ...)
@@ -65,16 +65,18 @@ int netlink_install_activate(struct netlink_kernel *kernel, const struct qkd_cha
 	return use_result;
 }
 
-void netlink_install_remove_in(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-			       const struct netlink_sa *sa)
+int netlink_install_remove_in(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			      const struct netlink_sa *sa)
 {
 	note(did, "in- %llu", (unsigned long long)sa->epoch);
+	return remove_result;
 }
 
-void netlink_install_remove_out(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-				struct netlink_sa *sa)
+int netlink_install_remove_out(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			       struct netlink_sa *sa)
 {
 	note(did, "out- %llu", (unsigned long long)sa->epoch);
+	return remove_result;
 }
 
 void netlink_install_report(struct netlink_kernel *kernel, const struct qkd_channel *channel,
@@ -88,17 +90,20 @@ bool netlink_install_has_stale(const struct netlink_stale *stale, bool out)
 	return out ? stale_out : stale_in;
 }
 
-void netlink_install_remove_stale(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-				  struct netlink_stale *stale, bool out)
+int netlink_install_remove_stale(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+				 struct netlink_stale *stale, bool out)
 {
 	note(did, out ? "old-out" : "old-in");
-	*(out ? &stale_out : &stale_in) = false;
+	if (!remove_result)
+		*(out ? &stale_out : &stale_in) = false;
+	return remove_result;
 }
 
-void netlink_install_close(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-			   struct netlink_stale *stale)
+int netlink_install_close(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			  struct netlink_stale *stale)
 {
 	note(did, "close");
+	return remove_result;
 }
 
 void netlink_sa_free(struct netlink_sa *sa)
@@ -135,7 +140,7 @@ static int setup(void **state)
 {
 	did[0] = '\0';
 	heard[0] = '\0';
-	open_result = put_result = use_result = 0;
+	open_result = put_result = use_result = remove_result = 0;
 	stale_in = stale_out = false;
 	assert_int_equal(loop_create(&loop), 0);
 	assert_int_equal(netlink_table_create(loop, NULL, on_event, NULL, &table), 0);
@@ -261,6 +266,102 @@ static void rolls_over_on_time_then_holds_then_blocks(void **state)
 	assert_non_null(strstr(heard, "activated 5 activated 6 exhausted blocked 6 "));
 }
 
+static uint8_t state_of(void)
+{
+	struct qkd_channel *channels;
+	size_t n;
+	uint8_t state;
+
+	assert_int_equal(netlink_table_channels(table, &channels, &n), 0);
+	assert_int_equal(n, 1);
+	state = channels[0].state;
+	free(channels);
+	return state;
+}
+
+/* Its last key encrypts still: it is not blocked, whatever the time is. */
+static void is_not_blocked_while_its_sa_stands(void **state)
+{
+	struct qkd_channel channel = esp_channel();
+
+	channel.rollover_ms = 150;
+	channel.hard_ms = 100;
+	assert_int_equal(add(channel), 0);
+	assert_int_equal(put(5), 0);
+	assert_int_equal(watermark(5, 5, QKD_EPOCH_NONE), 0);
+	remove_result = -ENOBUFS;
+	while (!strstr(did, "out- 5 out- 5 "))
+		run_for(50);
+	assert_int_equal(state_of(), QKD_CHANNEL_OVERDUE);
+	assert_null(strstr(heard, "blocked"));
+	assert_non_null(strstr(heard, "exhausted failed 5 "));
+	assert_null(strstr(strstr(heard, "failed 5 ") + 1, "failed"));
+	remove_result = 0;
+	while (state_of() != QKD_CHANNEL_BLOCKED)
+		run_for(50);
+	assert_non_null(strstr(heard, "failed 5 blocked 5 "));
+}
+
+/* Nor does one that is over end what is in use. */
+static void goes_on_while_an_old_sa_stands(void **state)
+{
+	uint64_t epoch;
+
+	assert_int_equal(add(esp_channel()), 0);
+	put(5);
+	put(6);
+	watermark(5, 6, QKD_EPOCH_NONE);
+	remove_result = -ENOBUFS;
+	assert_int_equal(rollover(&epoch), 0);
+	while (!strstr(did, "out- 5 out- 5 "))
+		run_for(50);
+	assert_int_equal(put(7), 0);
+	assert_int_equal(watermark(6, 7, 6), 0);
+	assert_int_equal(rollover(&epoch), 0);
+	assert_int_equal(epoch, 7);
+	assert_null(strstr(heard, "retired"));
+	remove_result = 0;
+	while (!strstr(heard, "retired 5"))
+		run_for(50);
+}
+
+static void what_stands_is_not_deleted(void **state)
+{
+	struct qkd_channel channel = {.id = 3};
+
+	assert_int_equal(add(esp_channel()), 0);
+	put(5);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	remove_result = -EPERM;
+	netlink_table_run(table, QKD_CMD_CHANNEL_DELETE, &channel);
+	assert_int_equal(channel.status, -EPERM);
+	assert_null(strstr(did, "in- "));
+	assert_null(strstr(heard, "deleted"));
+	remove_result = 0;
+	netlink_table_run(table, QKD_CMD_CHANNEL_DELETE, &channel);
+	assert_int_equal(channel.status, 0);
+	assert_non_null(strstr(did, "out- 5 out- 5 in- 5 close "));
+	assert_non_null(strstr(heard, "deleted"));
+}
+
+/* Of an earlier process: a channel that blocks sends with none of them. */
+static void old_sas_that_stand_are_tried_again(void **state)
+{
+	struct qkd_channel channel = esp_channel();
+
+	channel.rollover_ms = 150;
+	channel.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	stale_out = true;
+	remove_result = -ENOBUFS;
+	assert_int_equal(add(channel), 0);
+	while (!strstr(did, "old-out old-out "))
+		run_for(50);
+	assert_string_equal(heard, "added failed ");
+	remove_result = 0;
+	while (stale_out)
+		run_for(50);
+}
+
 static void counts(void **state)
 {
 	struct qkd_counters counters = {.channel = 3};
@@ -375,7 +476,7 @@ static void deletes_all(void **state)
 	did[0] = '\0';
 	netlink_table_run(table, QKD_CMD_CHANNEL_DELETE, &channel);
 	assert_int_equal(channel.status, 0);
-	assert_string_equal(did, "out- 5 in- 5 out- 6 in- 6 close ");
+	assert_string_equal(did, "out- 5 out- 6 in- 5 in- 6 close ");
 	netlink_table_run(table, QKD_CMD_CHANNEL_DELETE, &channel);
 	assert_int_equal(channel.status, -ENOENT);
 }
@@ -429,6 +530,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_life),
 		TEST(rolls_over_on_time_then_holds_then_blocks),
+		TEST(is_not_blocked_while_its_sa_stands),
+		TEST(goes_on_while_an_old_sa_stands),
+		TEST(what_stands_is_not_deleted),
+		TEST(old_sas_that_stand_are_tried_again),
 		TEST(counts),
 		TEST(lists),
 		TEST(refuses_as_the_module_does),

@@ -15,6 +15,8 @@
 static struct config_esp esp;
 static struct config_channel channel;
 static struct config_peer peer;
+static struct config_link path;
+static struct config config;
 static char text[4096];
 
 static int setup(void **state)
@@ -32,10 +34,19 @@ static int setup(void **state)
 	};
 	channel = (struct config_channel){
 		.name = "office",
+		.link = "x",
 		.kind = QKD_KIND_ESP_TUNNEL,
 		.esp = &esp,
 	};
 	peer = (struct config_peer){.name = "b", .address = "198.51.100.2", .port = 9000};
+	path = (struct config_link){.name = "x", .peer = "b"};
+	config = (struct config){
+		.kx = {.port = KX_PORT},
+		.peers = &peer,
+		.peers_count = 1,
+		.links = &path,
+		.links_count = 1,
+	};
 	return 0;
 }
 
@@ -55,7 +66,7 @@ static const char *rules(void)
 	size_t count, i, at = 0;
 
 	text[0] = '\0';
-	assert_int_equal(policy_rules(&channel, &peer, KX_PORT, &rule, &count), 0);
+	assert_int_equal(policy_rules(&config, &channel, &rule, &count), 0);
 	for (i = 0; i < count; i++) {
 		char from[64], to[64];
 
@@ -162,18 +173,18 @@ static void what_cannot_be(void **state)
 	size_t count;
 
 	esp.remote_nets = six;
-	assert_int_equal(policy_rules(&channel, &peer, KX_PORT, &rule, &count), -EINVAL);
+	assert_int_equal(policy_rules(&config, &channel, &rule, &count), -EINVAL);
 	setup(NULL);
 	esp.local_nets_count = 0;
-	assert_int_equal(policy_rules(&channel, &peer, KX_PORT, &rule, &count), -EINVAL);
+	assert_int_equal(policy_rules(&config, &channel, &rule, &count), -EINVAL);
 	setup(NULL);
 	esp.remote = "2001:db8::2";
-	assert_int_equal(policy_rules(&channel, &peer, KX_PORT, &rule, &count), -EINVAL);
+	assert_int_equal(policy_rules(&config, &channel, &rule, &count), -EINVAL);
 	setup(NULL);
 	esp.local = "nowhere";
-	assert_int_equal(policy_rules(&channel, &peer, KX_PORT, &rule, &count), -EINVAL);
+	assert_int_equal(policy_rules(&config, &channel, &rule, &count), -EINVAL);
 	channel.esp = NULL;
-	assert_int_equal(policy_rules(&channel, &peer, KX_PORT, &rule, &count), -EINVAL);
+	assert_int_equal(policy_rules(&config, &channel, &rule, &count), -EINVAL);
 	assert_null(rule);
 }
 
@@ -200,10 +211,29 @@ static void containment(void **state)
 	assert_false(contains("2001:db8::/33", "2001:db8:8000::1"));
 }
 
+/* All traffic goes through the channel; the device is in the site's own network. */
+static void the_qkd_device_stays_reachable(void **state)
+{
+	static char *everything[] = {"0.0.0.0/0"};
+
+	esp.remote_nets = everything;
+	peer.address = "2001:db8::2";
+	path.source.url = "https://10.1.0.50:8443";
+	assert_string_equal(rules(), "out allow 10.1.0.0/24 10.1.0.50/32 6:0:8443\n"
+				     "in allow 10.1.0.50/32 10.1.0.0/24 6:8443:0\n"
+				     "out protect 10.1.0.0/24 0.0.0.0/0\n"
+				     "in protect 0.0.0.0/0 10.1.0.0/24\n"
+				     "fwd protect 0.0.0.0/0 10.1.0.0/24\n");
+	/* What a name stands for is not known here. */
+	path.source.url = "https://kme.example.net";
+	assert_null(strstr(rules(), "allow"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(tunnel, setup),
+		cmocka_unit_test_setup(the_qkd_device_stays_reachable, setup),
 		cmocka_unit_test_setup(tunnel_of_several_networks, setup),
 		cmocka_unit_test_setup(km_link_through_the_tunnel, setup),
 		cmocka_unit_test_setup(transport, setup),

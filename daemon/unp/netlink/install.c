@@ -54,8 +54,8 @@ static int find_macsec(struct netlink_kernel *k, const struct qkd_channel *c,
 	for (an = 0; an < QKD_MACSEC_ANS && !err; an++) {
 		if (an == found->encoding || !(found->tx & 1U << an))
 			continue;
-		netlink_macsec_remove_tx(k->macsec, c, an);
-		found->tx &= (uint8_t) ~(1U << an);
+		if (!netlink_macsec_remove_tx(k->macsec, c, an))
+			found->tx &= (uint8_t) ~(1U << an);
 	}
 	return err;
 }
@@ -77,46 +77,69 @@ bool netlink_install_has_stale(const struct netlink_stale *stale, bool out)
 	return out ? stale->macsec.tx : stale->macsec.rx;
 }
 
-static void remove_stale_macsec(struct netlink_kernel *k, const struct qkd_channel *c,
-				uint8_t *numbers, bool out)
+static int remove_stale_macsec(struct netlink_kernel *k, const struct qkd_channel *c,
+			       uint8_t *numbers, bool out)
 {
+	int first = 0;
 	uint8_t an;
 
 	for (an = 0; an < QKD_MACSEC_ANS; an++) {
+		int err;
+
 		if (!(*numbers & 1U << an))
 			continue;
-		if (out)
-			netlink_macsec_remove_tx(k->macsec, c, an);
-		else
-			netlink_macsec_remove_rx(k->macsec, c, an);
+		err = out ? netlink_macsec_remove_tx(k->macsec, c, an)
+			  : netlink_macsec_remove_rx(k->macsec, c, an);
+		if (!err)
+			*numbers &= (uint8_t) ~(1U << an);
+		else if (!first)
+			first = err;
 	}
-	*numbers = 0;
+	return first;
 }
 
-void netlink_install_remove_stale(struct netlink_kernel *k, const struct qkd_channel *c,
-				  struct netlink_stale *stale, bool out)
+static int remove_stale_esp(struct netlink_kernel *k, const struct qkd_channel *c,
+			    struct netlink_stale *stale, bool out)
 {
+	int first = 0;
 	size_t i;
 
 	for (i = 0; i < stale->count; i++) {
+		int err;
+
 		if (!stale->esp[i].spi || stale->esp[i].out != out)
 			continue;
-		netlink_xfrm_delete(k->xfrm, c, stale->esp[i].spi, out);
-		stale->esp[i].spi = 0;
+		err = netlink_xfrm_delete(k->xfrm, c, stale->esp[i].spi, out);
+		if (!err)
+			stale->esp[i].spi = 0;
+		else if (!first)
+			first = err;
 	}
-	if (is_macsec(c))
-		remove_stale_macsec(k, c, out ? &stale->macsec.tx : &stale->macsec.rx, out);
+	return first;
 }
 
-void netlink_install_close(struct netlink_kernel *k, const struct qkd_channel *c,
-			   struct netlink_stale *stale)
+int netlink_install_remove_stale(struct netlink_kernel *k, const struct qkd_channel *c,
+				 struct netlink_stale *stale, bool out)
 {
-	netlink_install_remove_stale(k, c, stale, true);
-	netlink_install_remove_stale(k, c, stale, false);
+	if (is_macsec(c))
+		return remove_stale_macsec(k, c, out ? &stale->macsec.tx : &stale->macsec.rx, out);
+	return remove_stale_esp(k, c, stale, out);
+}
+
+int netlink_install_close(struct netlink_kernel *k, const struct qkd_channel *c,
+			  struct netlink_stale *stale)
+{
+	int err = netlink_install_remove_stale(k, c, stale, true);
+
+	if (!err)
+		err = netlink_install_remove_stale(k, c, stale, false);
+	if (err)
+		return err;
 	if (stale->rxsc_made)
 		netlink_macsec_delete_rxsc(k->macsec, c);
 	free(stale->esp);
 	memset(stale, 0, sizeof(*stale));
+	return 0;
 }
 
 /* -------- putting -------- */
@@ -149,13 +172,15 @@ static int make_room(struct netlink_kernel *k, const struct qkd_channel *c,
 		     struct netlink_stale *stale, uint8_t an)
 {
 	uint8_t bit = (uint8_t)(1U << an);
+	int err = 0;
 
 	if (stale->macsec.tx & bit)
 		return -EEXIST;
 	if (stale->macsec.rx & bit)
-		netlink_macsec_remove_rx(k->macsec, c, an);
-	stale->macsec.rx &= (uint8_t)~bit;
-	return 0;
+		err = netlink_macsec_remove_rx(k->macsec, c, an);
+	if (!err)
+		stale->macsec.rx &= (uint8_t)~bit;
+	return err;
 }
 
 static int put_macsec(struct netlink_kernel *k, const struct qkd_channel *c,
@@ -203,26 +228,26 @@ int netlink_install_activate(struct netlink_kernel *k, const struct qkd_channel 
 	return err;
 }
 
-void netlink_install_remove_in(struct netlink_kernel *k, const struct qkd_channel *c,
-			       const struct netlink_sa *sa)
+int netlink_install_remove_in(struct netlink_kernel *k, const struct qkd_channel *c,
+			      const struct netlink_sa *sa)
 {
-	if (is_macsec(c))
-		netlink_macsec_remove_rx(k->macsec, c, sa->an);
-	else
-		netlink_xfrm_delete(k->xfrm, c, sa->spi_in, false);
+	return is_macsec(c) ? netlink_macsec_remove_rx(k->macsec, c, sa->an)
+			    : netlink_xfrm_delete(k->xfrm, c, sa->spi_in, false);
 }
 
-void netlink_install_remove_out(struct netlink_kernel *k, const struct qkd_channel *c,
-				struct netlink_sa *sa)
+/* What was never inserted has no key any more after this: it is gone at once. */
+int netlink_install_remove_out(struct netlink_kernel *k, const struct qkd_channel *c,
+			       struct netlink_sa *sa)
 {
 	bool inserted = !sa->out;
 
+	if (is_macsec(c))
+		return netlink_macsec_remove_tx(k->macsec, c, sa->an);
 	secret_free(sa->out);
 	sa->out = NULL;
-	if (is_macsec(c))
-		netlink_macsec_remove_tx(k->macsec, c, sa->an);
-	else if (inserted && sa->spi_out)
-		netlink_xfrm_delete(k->xfrm, c, sa->spi_out, true);
+	if (!inserted)
+		sa->spi_out = 0;
+	return sa->spi_out ? netlink_xfrm_delete(k->xfrm, c, sa->spi_out, true) : 0;
 }
 
 void netlink_install_report(struct netlink_kernel *k, const struct qkd_channel *c,

@@ -51,22 +51,24 @@ int netlink_install_put(struct netlink_kernel *kernel, const struct qkd_channel 
 			struct netlink_sa *sa);
 int netlink_install_activate(struct netlink_kernel *kernel, const struct qkd_channel *channel,
 			     struct netlink_sa *sa);
-void netlink_install_remove_in(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-			       const struct netlink_sa *sa);
-void netlink_install_remove_out(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-				struct netlink_sa *sa);
+
+/* Removing: 0: it is gone, or was; negative errno: it stands still. May be tried again. */
+int netlink_install_remove_in(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			      const struct netlink_sa *sa);
+int netlink_install_remove_out(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			       struct netlink_sa *sa);
 
 /** Packets and octets, where the kernel counts them per SA. */
 void netlink_install_report(struct netlink_kernel *kernel, const struct qkd_channel *channel,
 			    const struct netlink_sa *sa, struct qkd_epoch *record);
 
 /** Removes what an earlier process left in that direction. */
-void netlink_install_remove_stale(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-				  struct netlink_stale *stale, bool out);
+int netlink_install_remove_stale(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+				 struct netlink_stale *stale, bool out);
 
 /** The channel goes: what is left of it besides its epochs. */
-void netlink_install_close(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-			   struct netlink_stale *stale);
+int netlink_install_close(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			  struct netlink_stale *stale);
 
 /** Whether SAs of an earlier process stand in that direction. */
 bool netlink_install_has_stale(const struct netlink_stale *stale, bool out);

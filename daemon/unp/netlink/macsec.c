@@ -218,16 +218,22 @@ int netlink_macsec_activate(struct netlink_macsec *ms, const struct qkd_channel 
 }
 
 /* An active SA cannot be deleted. */
+/* -ENODEV: the SA, or the whole device, is not there. */
+static int gone(int err)
+{
+	return err == -ENODEV ? 0 : err;
+}
+
 int netlink_macsec_remove_rx(struct netlink_macsec *ms, const struct qkd_channel *c, uint8_t an)
 {
 	ask_sa(ms, c, MACSEC_CMD_UPD_RXSA, true, an, INACTIVE, NULL);
-	return ask_sa(ms, c, MACSEC_CMD_DEL_RXSA, true, an, UNSAID, NULL);
+	return gone(ask_sa(ms, c, MACSEC_CMD_DEL_RXSA, true, an, UNSAID, NULL));
 }
 
 int netlink_macsec_remove_tx(struct netlink_macsec *ms, const struct qkd_channel *c, uint8_t an)
 {
 	ask_sa(ms, c, MACSEC_CMD_UPD_TXSA, false, an, INACTIVE, NULL);
-	return ask_sa(ms, c, MACSEC_CMD_DEL_TXSA, false, an, UNSAID, NULL);
+	return gone(ask_sa(ms, c, MACSEC_CMD_DEL_TXSA, false, an, UNSAID, NULL));
 }
 
 /* -------- what stands -------- */

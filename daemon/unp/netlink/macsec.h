@@ -31,6 +31,7 @@ int netlink_macsec_install(struct netlink_macsec *macsec, const struct qkd_chann
 int netlink_macsec_activate(struct netlink_macsec *macsec, const struct qkd_channel *channel,
 			    uint8_t an);
 
+/** 0 as well if it is not there. */
 int netlink_macsec_remove_rx(struct netlink_macsec *macsec, const struct qkd_channel *channel,
 			     uint8_t an);
 int netlink_macsec_remove_tx(struct netlink_macsec *macsec, const struct qkd_channel *channel,

@@ -11,13 +11,15 @@
 #include <string.h>
 #include <time.h>
 
-#define NEVER UINT64_MAX
+#define NEVER	 UINT64_MAX
+#define RETRY_MS 100 /* to remove an SA that the kernel did not */
 
 /**
  * struct entry - one channel
  * @config: as added
  * @stale_in_at: when the inbound SAs of an earlier process go
  * @stale_out_at: when its outbound ones go
+ * @stuck: an SA that was to go stands still; reported, and tried again
  */
 struct entry {
 	struct entry *next;
@@ -30,6 +32,7 @@ struct entry {
 	struct netlink_stale stale;
 	uint64_t stale_in_at;
 	uint64_t stale_out_at;
+	bool stuck;
 };
 
 struct netlink_table {
@@ -86,6 +89,19 @@ static void emit(struct entry *e, enum qkd_event_type type, uint64_t epoch, uint
 
 /* -------- what is due -------- */
 
+/* Blocked means that nothing is sent, by no SA of whatever age. */
+static int block(struct entry *e, struct netlink_sa *sa)
+{
+	struct netlink_kernel *k = e->table->kernel;
+	int err = 0;
+
+	if (netlink_install_has_stale(&e->stale, true))
+		err = netlink_install_remove_stale(k, &e->config, &e->stale, true);
+	if (!err && sa)
+		err = netlink_install_remove_out(k, &e->config, sa);
+	return err;
+}
+
 static int carry_out(struct entry *e, const struct qkd_action *action)
 {
 	struct netlink_kernel *k = e->table->kernel;
@@ -95,13 +111,11 @@ static int carry_out(struct entry *e, const struct qkd_action *action)
 	case QKD_ACTION_ACTIVATE:
 		return netlink_install_activate(k, &e->config, sa);
 	case QKD_ACTION_REMOVE_IN:
-		netlink_install_remove_in(k, &e->config, sa);
-		break;
+		return netlink_install_remove_in(k, &e->config, sa);
 	case QKD_ACTION_REMOVE_OUT:
+		return netlink_install_remove_out(k, &e->config, sa);
 	case QKD_ACTION_BLOCK:
-		if (sa)
-			netlink_install_remove_out(k, &e->config, sa);
-		break;
+		return block(e, sa);
 	case QKD_ACTION_FORGET:
 		netlink_sa_free(sa);
 		break;
@@ -154,21 +168,66 @@ static void report(struct entry *e, const struct qkd_action *action, int err)
 	}
 }
 
-static void remove_stale(struct entry *e, uint64_t now)
+/* The SA stands and may be in use: nothing says that it is gone. */
+static void removal_failed(struct entry *e, uint64_t epoch, int err)
 {
-	struct netlink_kernel *k = e->table->kernel;
+	if (!e->stuck) {
+		log_err("channel %.31s: an SA that is over cannot be removed: %s; it stands and "
+			"may be in use, and is tried again",
+			e->config.name, strerror(-err));
+		e->counters.failed++;
+		emit(e, QKD_EVENT_FAILED, epoch, 0, err);
+	}
+	e->stuck = true;
+}
 
-	/* Blocked means that nothing is sent, by no SA of whatever age. */
+static bool is_removal(const struct qkd_action *action)
+{
+	return action->type == QKD_ACTION_REMOVE_IN || action->type == QKD_ACTION_REMOVE_OUT ||
+	       action->type == QKD_ACTION_BLOCK;
+}
+
+/* Ends at what the kernel does not remove: it stays due. Return: whether all was done. */
+static bool do_what_is_due(struct entry *e)
+{
+	struct qkd_action action;
+
+	while (qkd_epochs_next(&e->epochs, now_ms(), &action)) {
+		int err = carry_out(e, &action);
+
+		if (err && is_removal(&action)) {
+			removal_failed(e, action.epoch, err);
+			return false;
+		}
+		qkd_epochs_done(&e->epochs, now_ms(), &action, err);
+		report(e, &action, err);
+	}
+	return true;
+}
+
+static bool remove_stale_of(struct entry *e, uint64_t *at, bool out)
+{
+	int err;
+
+	if (now_ms() < *at)
+		return true;
+	err = netlink_install_remove_stale(e->table->kernel, &e->config, &e->stale, out);
+	if (err) {
+		removal_failed(e, QKD_EPOCH_NONE, err);
+		return false;
+	}
+	*at = NEVER;
+	return true;
+}
+
+static bool remove_stale(struct entry *e)
+{
+	bool all;
+
 	if (e->epochs.state == QKD_CHANNEL_BLOCKED && netlink_install_has_stale(&e->stale, true))
-		e->stale_out_at = now;
-	if (now >= e->stale_out_at) {
-		netlink_install_remove_stale(k, &e->config, &e->stale, true);
-		e->stale_out_at = NEVER;
-	}
-	if (now >= e->stale_in_at) {
-		netlink_install_remove_stale(k, &e->config, &e->stale, false);
-		e->stale_in_at = NEVER;
-	}
+		e->stale_out_at = now_ms();
+	all = remove_stale_of(e, &e->stale_out_at, true);
+	return remove_stale_of(e, &e->stale_in_at, false) && all;
 }
 
 static void set_timer(struct entry *e)
@@ -176,6 +235,8 @@ static void set_timer(struct entry *e)
 	uint64_t at = earlier(e->stale_in_at, e->stale_out_at), now = now_ms();
 
 	at = earlier(at, qkd_epochs_deadline(&e->epochs));
+	if (e->stuck && at < now + RETRY_MS)
+		at = now + RETRY_MS;
 	if (at == NEVER)
 		loop_timer_cancel(e->table->loop, &e->timer);
 	else if (loop_timer_set(e->table->loop, &e->timer, at > now ? at - now : 0))
@@ -184,15 +245,12 @@ static void set_timer(struct entry *e)
 
 static void run(struct entry *e)
 {
-	struct qkd_action action;
-	int err;
+	bool all = do_what_is_due(e);
 
-	while (qkd_epochs_next(&e->epochs, now_ms(), &action)) {
-		err = carry_out(e, &action);
-		qkd_epochs_done(&e->epochs, now_ms(), &action, err);
-		report(e, &action, err);
-	}
-	remove_stale(e, now_ms());
+	all = remove_stale(e) && all;
+	if (all && e->stuck)
+		log_info("channel %.31s: the SA that could not be removed is gone", e->config.name);
+	e->stuck = !all;
 	set_timer(e);
 }
 
@@ -310,22 +368,43 @@ static int add(struct netlink_table *t, const struct qkd_channel *r)
 	return 0;
 }
 
+/* Outbound first. What cannot be removed stays, with the channel. */
+static int remove_all(struct entry *e)
+{
+	struct netlink_kernel *k = e->table->kernel;
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < e->epochs.count && !err; i++) {
+		if (e->slot[i].out == QKD_SA_NONE)
+			continue;
+		err = netlink_install_remove_out(k, &e->config, e->slot[i].sa);
+		if (!err)
+			e->slot[i].out = QKD_SA_NONE;
+	}
+	for (i = 0; i < e->epochs.count && !err; i++) {
+		if (e->slot[i].in == QKD_SA_NONE)
+			continue;
+		err = netlink_install_remove_in(k, &e->config, e->slot[i].sa);
+		if (!err)
+			e->slot[i].in = QKD_SA_NONE;
+	}
+	return err ? err : netlink_install_close(k, &e->config, &e->stale);
+}
+
 static int delete (struct netlink_table *t, const struct qkd_channel *r)
 {
 	struct entry *e = find(t, r->id);
-	uint32_t i;
+	int err;
 
 	if (!e)
 		return -ENOENT;
-	for (i = 0; i < e->epochs.count; i++) {
-		struct qkd_epoch_slot *s = &e->slot[i];
-
-		if (s->out != QKD_SA_NONE)
-			netlink_install_remove_out(t->kernel, &e->config, s->sa);
-		if (s->in != QKD_SA_NONE)
-			netlink_install_remove_in(t->kernel, &e->config, s->sa);
+	err = remove_all(e);
+	if (err) {
+		log_err("channel %.31s: its SAs cannot be removed: %s", e->config.name,
+			strerror(-err));
+		return err == -ENOENT ? -EIO : err;
 	}
-	netlink_install_close(t->kernel, &e->config, &e->stale);
 	emit(e, QKD_EVENT_DELETED, QKD_EPOCH_NONE, 0, 0);
 	release(e);
 	return 0;
