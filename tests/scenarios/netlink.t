@@ -28,8 +28,8 @@ old_states_gone() { # SITE: as many as qkdctl knows
 scenario_up
 capture_start wan
 capture_start mac
-load_start ipsec 45
-load_start macsec 45
+load_start ipsec 45 50
+load_start macsec 45 50
 check "the backend is netlink" contains "$(ctl a --json status)" '"netlink"'
 for s in a b; do
 	check "site $s: policies out, in, fwd" equal "$(policies $s)" 3
@@ -53,7 +53,7 @@ load_wait macsec
 capture_stop wan
 capture_stop mac
 for c in ipsec macsec; do
-	check "$c: traffic flowed" at_least "$(load_sent $c)" 5000
+	check "$c: traffic flowed" at_least "$(load_sent $c)" 4000
 done
 check "ipsec: nothing lost" equal "$(load_lost ipsec)" 0
 check "macsec: at most a frame in a hundred lost" \
