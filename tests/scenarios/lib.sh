@@ -386,7 +386,7 @@ retry() { # SECONDS COMMAND...: lists taken around a rollover may differ for a m
 			echo "$output"
 			return 1
 		}
-		sleep 0.3
+		sleep 0.7
 	done
 }
 

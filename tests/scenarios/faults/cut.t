@@ -26,8 +26,8 @@ resumes() { # WHAT
 CUT_SECONDS=${CUT_SECONDS:-30}
 scenario_up
 modules_watch
-load_start ipsec $((CUT_SECONDS * 2 + 50)) 50
-load_start macsec $((CUT_SECONDS * 2 + 50)) 50
+load_start ipsec $((CUT_SECONDS * 2 + 50)) 25
+load_start macsec $((CUT_SECONDS * 2 + 50)) 25
 
 link_down kx
 sleep "$CUT_SECONDS"

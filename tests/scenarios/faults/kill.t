@@ -30,8 +30,8 @@ wait_for_daemon() {
 
 scenario_up
 modules_watch
-load_start ipsec 75 50
-load_start macsec 75 50
+load_start ipsec 75 25
+load_start macsec 75 25
 sleep 3
 crash a KILL
 crash b KILL
@@ -49,7 +49,7 @@ done
 load_wait ipsec
 load_wait macsec
 for c in ipsec macsec; do
-	check "$c: traffic flowed" at_least "$(load_sent $c)" 7000
+	check "$c: traffic flowed" at_least "$(load_sent $c)" 3500
 	check "$c: nothing lost" equal "$(load_lost $c)" 0
 done
 check "stores: no key and no epoch was used twice" no_key_used_twice
