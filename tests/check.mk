@@ -4,7 +4,7 @@
 # where a new one goes. Each part builds what it needs, then prove runs it.
 FUZZ_SECONDS ?= 5
 JOBS         := $(shell nproc 2>/dev/null || echo 1)
-PROVE_JOBS   := $(if $(filter 1 2,$(JOBS)),3,$(JOBS))
+PROVE_JOBS   := $(if $(filter 1 2 3,$(JOBS)),4,$(JOBS))
 KERNELS      := 6.1 6.12
 
 # Paced guests take one processor each while they are not idle, and mind no company.
