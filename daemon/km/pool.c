@@ -137,6 +137,13 @@ void pool_note_source(struct pool *pool, int err, const char *text)
 		  pool->link, text);
 }
 
+static void refresh_later(struct pool *pool)
+{
+	if (loop_timer_set(pool->loop, &pool->refresh, POOL_REFRESH_MS))
+		log_err("link %s: out of memory: the source's status is not read again",
+			pool->link);
+}
+
 static void on_refreshed(void *arg, int err)
 {
 	struct pool_job *job = arg;
@@ -151,9 +158,7 @@ static void on_refreshed(void *arg, int err)
 	pool->refreshed = true;
 	if (pool->role == CONFIG_INITIATOR)
 		pool_fill(pool);
-	if (loop_timer_set(pool->loop, &pool->refresh, POOL_REFRESH_MS))
-		log_err("link %s: out of memory: the source's status is not read again",
-			pool->link);
+	refresh_later(pool);
 }
 
 static void refresh(void *arg)
@@ -166,9 +171,7 @@ static void refresh(void *arg)
 	if (job)
 		pool_job_free(job);
 	pool->refreshed = true;
-	if (loop_timer_set(pool->loop, &pool->refresh, POOL_REFRESH_MS))
-		log_err("link %s: out of memory: the source's status is not read again",
-			pool->link);
+	refresh_later(pool);
 }
 
 /* -------- the KM link -------- */
