@@ -48,7 +48,7 @@ build-all:
 check: deps
 	@$(MAKE) --no-print-directory check-run
 check-run: build-all
-	@$(PROVE) $(TEST_SCENARIOS) $(TEST_VM) $(TEST_ASAN) $(TEST_LINT) $(TEST_FUZZ) $(TEST_UNIT)
+	@$(PROVE) $(TEST_VM) $(TEST_SCENARIOS) $(TEST_ASAN) $(TEST_LINT) $(TEST_FUZZ) $(TEST_UNIT)
 check-unit: build-unit
 	@$(PROVE) $(TEST_UNIT)
 check-asan: build-asan
