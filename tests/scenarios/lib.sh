@@ -39,11 +39,11 @@ mac_of() { # SITE
 }
 
 site() { # SITE COMMAND...: run in the site's network namespace
-	ip netns exec "qkd-$1" "${@:2}"
+	nsenter --net=/run/netns/"qkd-$1" "${@:2}"
 }
 
 site_exec() { # SITE COMMAND...: the same in place of this shell, so that $! is the command
-	exec ip netns exec "qkd-$1" "${@:2}"
+	exec nsenter --net=/run/netns/"qkd-$1" "${@:2}"
 }
 
 other() { # the peer of site a is b, and back
@@ -237,8 +237,8 @@ ctl() { # SITE VERB...
 	"$BIN/qkdctl" --socket "$WORK/$1/control.sock" "${@:2}"
 }
 
-# Waiting loops take the answers apart in the shell: a start of jq costs as much
-# as the rest of the round.
+# Answers are taken apart in the shell: a start of jq costs most of a second in an
+# emulated guest. That they are JSON, others test.
 
 counter() { # SITE CHANNEL FIELD: of `channel show`, - if the daemon is away or has none
 	local answer value=-
@@ -246,6 +246,17 @@ counter() { # SITE CHANNEL FIELD: of `channel show`, - if the daemon is away or 
 	answer=$(ctl "$1" --json channel show "$2" 2>/dev/null)
 	[[ $answer =~ \"$3\":\ *\"?([^\",}]+) ]] && value=${BASH_REMATCH[1]}
 	echo "${value/#null/-}"
+}
+
+sas() { # SITE FIELD...: a line for each SA of `sa list`, with those values
+	ctl "$1" --json sa list | awk -v fields="${*:2}" '
+		BEGIN { n = split(fields, name) }
+		/": / { gsub(/[",:]/, ""); value[$1] = $2 }
+		/^ *}/ && ("epoch" in value) {
+			for (i = 1; i <= n; i++)
+				printf "%s%s", value[name[i]], i < n ? " " : "\n"
+			split("", value)
+		}'
 }
 
 rolled() { # SITE CHANNEL COUNT: has the channel rolled that often?

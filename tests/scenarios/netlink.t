@@ -21,8 +21,7 @@ states() { # SITE
 }
 
 old_states_gone() { # SITE: as many as qkdctl knows
-	[ "$(states "$1")" -le "$(ctl "$1" --json sa list |
-		jq '[(.data // .).sas[] | select(.channel == "ipsec" and .state != "ready")] | length')" ]
+	[ "$(states "$1")" -le "$(our_spis "$1" | wc -l)" ]
 }
 
 scenario_up

@@ -8,9 +8,10 @@
 #   env     settings, and the host's variables that the script may see
 #   argv    the script and its arguments, each ended by a NUL
 #   keep    host paths that must stay visible under a fresh /tmp or /run
+#   hot     paths to take into memory
 #   share   directories shared with the host, in the order of their 9p tags
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export HOME=/root LANG=C.UTF-8
+export HOME=/root LANG=C LC_CTYPE=C.UTF-8
 job=/run/job
 
 port() { # NAME: the device of that virtio port
@@ -56,6 +57,12 @@ hide_and_keep() {
 	done <$job/keep
 }
 
+# To touch a file copies it into the writable layer, which is memory; -h: links.
+warm_up() {
+	xargs touch -ch <$job/hot
+	xargs touch -c <$job/hot
+}
+
 mount_all() {
 	mkdir -p /dev/pts /dev/shm /run/lock /run/netns /lib/modules
 	mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
@@ -80,12 +87,11 @@ mount_all() {
 }
 
 load_module() {
-	local dep deps
+	local deps
 	deps=$(modinfo -F softdep "$QKD_KO" | sed 's/^pre: //; s/post:.*//')
 	deps+=" $(modinfo -F depends "$QKD_KO" | tr , ' ')"
-	for dep in $deps; do
-		modprobe "$dep" || fail "modprobe $dep failed"
-	done
+	# shellcheck disable=SC2086 # one word each
+	modprobe -a $deps || fail "modprobe of one of $deps failed"
 	insmod "$QKD_KO" || fail "insmod $QKD_KO failed; see the kernel log"
 }
 
@@ -103,6 +109,7 @@ kill_rest() {
 
 # shellcheck source=/dev/null
 . $job/env
+warm_up
 mount_all
 hostname guest
 ip link set lo up

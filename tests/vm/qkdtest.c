@@ -13,7 +13,7 @@
 #include "qkdclient.h"
 
 static const char usage_text[] =
-	"usage: qkdtest VERB ...\n"
+	"usage: qkdtest [-n NETNS] VERB ...\n"
 	"  hello\n"
 	"  add ID NAME=VALUE...        kind=tunnel|transport|macsec cipher=aes|chacha|gcm|xpn\n"
 	"                              exhausted=hold|block lookahead= rollover= grace= hard=\n"
@@ -355,7 +355,7 @@ struct pair {
 	uint64_t left;
 };
 
-static void open_in(struct client *c, const char *name)
+static void enter(const char *name)
 {
 	char path[128];
 	int fd;
@@ -365,6 +365,11 @@ static void open_in(struct client *c, const char *name)
 	if (fd < 0 || setns(fd, CLONE_NEWNET))
 		client_die(path, errno);
 	close(fd);
+}
+
+static void open_in(struct client *c, const char *name)
+{
+	enter(name);
 	client_open(c);
 	client_hello(c);
 }
@@ -480,6 +485,11 @@ int main(int argc, char **argv)
 	struct client c;
 	int ret;
 
+	if (argc > 3 && !strcmp(argv[1], "-n")) {
+		enter(argv[2]);
+		argv += 2;
+		argc -= 2;
+	}
 	if (argc < 2)
 		usage();
 	if (!strcmp(argv[1], "pair"))
