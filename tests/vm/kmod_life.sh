@@ -38,7 +38,7 @@ packets_out() { # LISTING EPOCH
 # What leaves a while COMMAND runs and is neither ESP nor neighbour discovery.
 in_the_clear() { # COMMAND...
 	local dump
-	in_site a tcpdump -nni va -l --immediate-mode 'icmp or udp' >"$WORK/dump" 2>"$WORK/dump.err" &
+	in_site_exec a tcpdump -nni va -l --immediate-mode 'icmp or udp' >"$WORK/dump" 2>"$WORK/dump.err" &
 	dump=$!
 	wait_until grep -q 'listening on' "$WORK/dump.err"
 	"$@" >/dev/null 2>&1

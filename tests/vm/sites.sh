@@ -23,6 +23,10 @@ in_site() { # SITE COMMAND...; lighter than ip netns exec, which mounts a /sys
 	nsenter --net=/run/netns/"$1" "${@:2}"
 }
 
+in_site_exec() { # SITE COMMAND...: the same in place of this shell, so that $! is the command
+	exec nsenter --net=/run/netns/"$1" "${@:2}"
+}
+
 qkd() { # SITE VERB...: qkdtest there
 	"$QKDTEST" -n "$1" "${@:2}"
 }
@@ -33,8 +37,10 @@ refused() { # ERRNO SITE VERB...: the verb fails with that name
 	contains "$output" ": $1\$"
 }
 
+# Neighbours are known from the start: a packet that waits for the answer of one may
+# wait for longer than its SA stands.
 sites_up() {
-	local s n=0 o=2
+	local s n=0 o=2 mac
 	for s in a b; do
 		ip netns add $s
 		ip -n $s link set lo up
@@ -48,6 +54,9 @@ sites_up() {
 		ip -n $s address add 10.$n.0.1/32 dev lo
 		ip -n $s address add fd0$n::1/128 dev lo nodad
 		ip -n $s link set v$s up
+		mac=MAC_$(other $s)
+		ip -n $s neighbour replace 10.0.0.$o lladdr "${!mac}" dev v$s nud permanent
+		ip -n $s neighbour replace fd00::$o lladdr "${!mac}" dev v$s nud permanent
 		ip -n $s route add 10.$o.0.1 via 10.0.0.$o src 10.$n.0.1
 		ip -n $s route add fd0$o::1 via fd00::$o src fd0$n::1
 	done
@@ -163,7 +172,7 @@ out_is() { # SITE ID EPOCH
 # N" and "received N duplicates N highest N".
 flood() { # ADDRESS PACKETS_PER_SECOND SECONDS [BYTES]
 	local sink
-	in_site b "$BIN/load" sink "$1" 7000 >"$WORK/sink" &
+	in_site_exec b "$BIN/load" sink "$1" 7000 >"$WORK/sink" &
 	sink=$!
 	wait_until eval 'in_site b ss -Huln | grep -q :7000'
 	in_site a "$BIN/load" send "$1" 7000 "${@:2}"
