@@ -161,8 +161,8 @@ deps:
 # HOST=1 on this host. Needs nothing but Debian's packages.
 demo: deps
 	@$(MAKE) --no-print-directory demo-run
-demo-run: user helpers
-	@$(if $(HOST),,tests/vm/run --timeout 280) tests/scenarios/demo
+demo-run: user helpers $(if $(HOST),kmod-here)
+	@$(if $(HOST),tests/scenarios/on-host $(K)/qkd.ko,tests/vm/run --timeout 280) tests/scenarios/demo
 .PHONY: demo demo-run
 
 MAN := $(patsubst docs/%.scd,$(BUILD)/man/%,$(wildcard docs/*.scd))

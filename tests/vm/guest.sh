@@ -86,15 +86,6 @@ mount_all() {
 	done <$job/share
 }
 
-load_module() {
-	local deps
-	deps=$(modinfo -F softdep "$QKD_KO" | sed 's/^pre: //; s/post:.*//')
-	deps+=" $(modinfo -F depends "$QKD_KO" | tr , ' ')"
-	# shellcheck disable=SC2086 # one word each
-	modprobe -a $deps || fail "modprobe of one of $deps failed"
-	insmod "$QKD_KO" || fail "insmod $QKD_KO failed; see the kernel log"
-}
-
 # Ends what the script left running; its output must not hold us up.
 kill_rest() {
 	local dir pid
@@ -109,11 +100,12 @@ kill_rest() {
 
 # shellcheck source=/dev/null
 . $job/env
+. "$QKD_REPO/tests/vm/module.sh"
 warm_up
 mount_all
 hostname guest
 ip link set lo up
-[[ -z $QKD_KO || -n $QKD_NO_INSMOD ]] || load_module
+[[ -z $QKD_KO || -n $QKD_NO_INSMOD ]] || module_load "$QKD_KO" || fail "cannot load $QKD_KO; see the kernel log"
 cd "$QKD_REPO" || fail "no directory $QKD_REPO"
 mapfile -d '' -t argv <$job/argv
 
