@@ -32,6 +32,10 @@ BACKEND=${BACKEND:-auto}
 SIM_RATE=${SIM_RATE:-100}
 SIM_KEYS=${SIM_KEYS:-1000}
 COMBINE=${COMBINE:-qkd}
+ESP_KIND=${ESP_KIND:-esp-tunnel}
+ESP_FAMILY=${ESP_FAMILY:-4}
+ESP_CIPHER=${ESP_CIPHER:-aes-256-gcm}
+MACSEC_CIPHER=${MACSEC_CIPHER:-gcm-aes-256}
 export BACKEND
 
 mac_of() { # SITE
@@ -76,6 +80,19 @@ pair() { # NSA DEVA ADDRA NSB DEVB ADDRB: a veth link without IPv6 chatter
 	site "$4" ip link set "$5" up
 }
 
+wan_address() { # SITE
+	local n=1
+
+	[ "$1" = a ] || n=2
+	if [ "$ESP_FAMILY" = 4 ]; then echo 192.0.2.$n; else echo 2001:db8::$n; fi
+}
+
+wan_ipv6() { # SITE: on the link that otherwise has none
+	site "$1" sysctl -qw net.ipv6.conf.wan.accept_dad=0 net.ipv6.conf.wan.router_solicitations=0 \
+		net.ipv6.conf.wan.disable_ipv6=0
+	site "$1" ip address add "$(ESP_FAMILY=6 wan_address "$1")/64" dev wan nodad
+}
+
 network_up() {
 	local ns
 
@@ -92,6 +109,7 @@ network_up() {
 		local n=1
 
 		[ $ns = a ] || n=2
+		[ "$ESP_FAMILY" = 4 ] || wan_ipv6 $ns
 		site $ns ip link add inside type dummy
 		site $ns ip address add 10.$n.0.1/24 dev inside
 		site $ns ip link set inside up
@@ -103,7 +121,7 @@ network_up() {
 
 macsec_device() { # SITE ADDRESS: made here, so that it has its address from the start
 	site "$1" ip link set mac address "$(mac_of "$1")"
-	site "$1" ip link add link mac macsec0 type macsec port 1 cipher gcm-aes-256 \
+	site "$1" ip link add link mac macsec0 type macsec port 1 cipher "$MACSEC_CIPHER" \
 		encrypt on protect on validate strict send_sci on replay on window 1024
 	site "$1" sysctl -qw net.ipv6.conf.macsec0.disable_ipv6=1
 	site "$1" ip address add "$2/24" dev macsec0
@@ -178,8 +196,8 @@ node_config() { # SITE
 	[[ " $CHANNELS " != *" ipsec "* ]] || cat <<-YAML
 		  - name: ipsec
 		    link: a-b
-		    kind: esp-tunnel
-		    cipher: ${ESP_CIPHER:-aes-256-gcm}
+		    kind: $ESP_KIND
+		    cipher: $ESP_CIPHER
 		    combine: $COMBINE
 		    rollover_ms: $ROLLOVER_MS
 		    grace_ms: $GRACE_MS
@@ -187,8 +205,10 @@ node_config() { # SITE
 		    on_exhausted: $ON_EXHAUSTED
 		    hard_ms: $HARD_MS
 		    esp:
-		      local: 192.0.2.$n
-		      remote: 192.0.2.$p
+		      local: "$(wan_address "$s")"
+		      remote: "$(wan_address "$peer")"
+	YAML
+	[[ " $CHANNELS " != *" ipsec "* || $ESP_KIND != esp-tunnel ]] || cat <<-YAML
 		      local_nets: [10.$n.0.0/24]
 		      remote_nets: [10.$p.0.0/24]
 	YAML
@@ -196,7 +216,7 @@ node_config() { # SITE
 		  - name: macsec
 		    link: a-b
 		    kind: macsec
-		    cipher: gcm-aes-256
+		    cipher: $MACSEC_CIPHER
 		    combine: $COMBINE
 		    rollover_ms: $ROLLOVER_MS
 		    grace_ms: 400
@@ -318,7 +338,11 @@ target() { # SITE CHANNEL: address of the site inside the channel
 	local n=1
 
 	[ "$1" = a ] || n=2
-	if [ "$2" = ipsec ]; then echo 10.$n.0.1; else echo 10.3.0.$n; fi
+	case $2,$ESP_KIND in
+	ipsec,esp-tunnel) echo 10.$n.0.1 ;;
+	ipsec,*) wan_address "$1" ;;
+	*) echo 10.3.0.$n ;;
+	esac
 }
 
 load_start() { # CHANNEL SECONDS [PACKETS_PER_SECOND]: UDP and ping, both ways
@@ -435,7 +459,13 @@ captured() { # DEVICE FILTER: number of frames
 }
 
 clear_filter() { # DEVICE
-	if [ "$1" = wan ]; then echo 'not (ip proto 50) and not arp'; else echo 'not ether proto 0x88e5'; fi
+	local neighbours='icmp6 and ip6[40] >= 133 and ip6[40] <= 136'
+
+	if [ "$1" = wan ]; then
+		echo "not (ip proto 50) and not (ip6 proto 50) and not arp and not ip6 multicast and not ($neighbours)"
+	else
+		echo 'not ether proto 0x88e5'
+	fi
 }
 
 in_clear() { # DEVICE: number of frames that are not encrypted
