@@ -49,18 +49,34 @@ static bool switch_wanted(const struct qkd_epochs *e)
 	return e->state != QKD_CHANNEL_ACTIVE || e->forced || peer_lost_ours(e);
 }
 
-static void retire_in(struct qkd_epoch_slot *s, u64 until)
+static u64 earlier(u64 a, u64 b)
+{
+	return a < b ? a : b;
+}
+
+static void retire_in(struct qkd_epochs *e, struct qkd_epoch_slot *s, u64 until)
 {
 	if (s->in == QKD_SA_ACTIVE || (s->in == QKD_SA_GRACE && s->in_until > until)) {
 		s->in = QKD_SA_GRACE;
 		s->in_until = until;
+		e->removal = earlier(e->removal, until);
 	}
 }
 
-static void retire_out(struct qkd_epoch_slot *s, u64 until)
+static void retire_out(struct qkd_epochs *e, struct qkd_epoch_slot *s, u64 until)
 {
 	s->out = QKD_SA_GRACE;
 	s->out_until = until;
+	e->removal = earlier(e->removal, until);
+}
+
+/* Nothing was installed of it: it is only to be forgotten. */
+static void leave_queue(struct qkd_epochs *e, struct qkd_epoch_slot *s)
+{
+	s->in = QKD_SA_NONE;
+	s->out = QKD_SA_NONE;
+	e->removal = 0;
+	e->unusable = true;
 }
 
 /*
@@ -78,23 +94,27 @@ static void retire_unusable(struct qkd_epochs *e, u64 now)
 		bool dropped = e->peer_first != QKD_EPOCH_NONE && s->epoch < e->peer_first;
 		bool passed = e->out != QKD_EPOCH_NONE && s->epoch < e->out;
 
-		if (s->out != QKD_SA_READY || (!dropped && !passed))
+		if (!dropped && !passed)
 			continue;
-		retire_out(s, now);
+		if (s->out == QKD_SA_QUEUED)
+			leave_queue(e, s);
+		if (s->out != QKD_SA_READY)
+			continue;
+		retire_out(e, s, now);
 		if (dropped)
-			retire_in(s, now + e->config.grace_ms);
+			retire_in(e, s, now + e->config.grace_ms);
 	}
 }
 
 /*
- * MACsec: one slot per association number. ESP: the ready ones here, as many
- * that the peer has yet to leave, those in grace at full pace, the one in use
- * at either end, and one that is on its way out.
+ * MACsec: one slot per association number, and the queue. ESP: the ready ones
+ * here, as many that the peer has yet to leave, those in grace at full pace, the
+ * one in use at either end, and one that is on its way out.
  */
 u32 qkd_epochs_capacity(const struct qkd_epochs_config *config)
 {
 	if (config->an_count)
-		return config->an_count;
+		return config->an_count + config->lookahead;
 	return 2 * config->lookahead + config->grace_ms / config->rollover_ms + 4;
 }
 
@@ -110,17 +130,36 @@ void qkd_epochs_init(struct qkd_epochs *e, const struct qkd_epochs_config *confi
 	e->peer_first = QKD_EPOCH_NONE;
 	e->peer_last = QKD_EPOCH_NONE;
 	e->peer_out = QKD_EPOCH_NONE;
+	e->removal = ~0ULL;
+	e->random = config->seed | 1; /* a generator that shifts stays at 0 */
 	e->state = QKD_CHANNEL_IDLE;
 }
 
-static bool number_taken(const struct qkd_epochs *e, u64 epoch)
+static bool same_number(const struct qkd_epochs *e, u64 a, u64 b)
+{
+	return a % e->config.an_count == b % e->config.an_count;
+}
+
+/* The SA that has the number of @epoch. */
+static struct qkd_epoch_slot *number_holder(const struct qkd_epochs *e, u64 epoch)
 {
 	u32 i;
 
-	for (i = 0; e->config.an_count && i < e->count; i++)
-		if (e->slot[i].epoch % e->config.an_count == epoch % e->config.an_count)
-			return true;
-	return false;
+	for (i = 0; i < e->count && e->slot[i].out != QKD_SA_QUEUED; i++)
+		if (same_number(e, e->slot[i].epoch, epoch))
+			return &e->slot[i];
+	return NULL;
+}
+
+/*
+ * The channel moves on from an epoch when there is a later one. One with the
+ * same number that comes next would wait for its predecessor to go, and that
+ * one for it.
+ */
+static bool never_free(const struct qkd_epochs *e, u64 epoch)
+{
+	return e->config.an_count && e->count &&
+	       same_number(e, e->slot[e->count - 1].epoch, epoch);
 }
 
 int qkd_epochs_may_put(const struct qkd_epochs *e, u64 epoch)
@@ -129,10 +168,17 @@ int qkd_epochs_may_put(const struct qkd_epochs *e, u64 epoch)
 		return -ERANGE;
 	if (epoch < e->next)
 		return -ESTALE;
-	if (e->count >= e->capacity || qkd_epochs_ready(e) >= e->config.lookahead ||
-	    number_taken(e, epoch))
+	if (e->count >= e->capacity || never_free(e, epoch) ||
+	    qkd_epochs_ready(e) + qkd_epochs_queued(e) >= e->config.lookahead)
 		return -ENOBUFS;
 	return 0;
+}
+
+bool qkd_epochs_must_queue(const struct qkd_epochs *e, u64 epoch)
+{
+	if (!e->config.an_count)
+		return false;
+	return qkd_epochs_queued(e) || number_holder(e, epoch);
 }
 
 void qkd_epochs_spend(struct qkd_epochs *e, u64 epoch)
@@ -143,13 +189,16 @@ void qkd_epochs_spend(struct qkd_epochs *e, u64 epoch)
 
 void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, void *sa)
 {
+	bool queue = qkd_epochs_must_queue(e, epoch);
+
 	/* Epochs only grow, so the array stays in order. */
 	e->slot[e->count++] = (struct qkd_epoch_slot){
 		.epoch = epoch,
-		.in = QKD_SA_ACTIVE,
-		.out = QKD_SA_READY,
+		.in = queue ? QKD_SA_QUEUED : QKD_SA_ACTIVE,
+		.out = queue ? QKD_SA_QUEUED : QKD_SA_READY,
 		.sa = sa,
 	};
+	e->unusable = true;
 	qkd_epochs_spend(e, epoch);
 }
 
@@ -165,7 +214,7 @@ int qkd_epochs_watermark(struct qkd_epochs *e, u64 now, u64 first, u64 last, u64
 	e->peer_out = peer_out;
 	for (i = 0; i < e->count && peer_out != QKD_EPOCH_NONE; i++)
 		if (e->slot[i].epoch < peer_out)
-			retire_in(&e->slot[i], now + e->config.grace_ms);
+			retire_in(e, &e->slot[i], now + e->config.grace_ms);
 	retire_unusable(e, now);
 	return 0;
 }
@@ -186,10 +235,53 @@ int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch)
 		return -ENOENT;
 	if (s->out == QKD_SA_ACTIVE)
 		return -EBUSY;
-	retire_in(s, now);
+	if (s->out == QKD_SA_QUEUED)
+		leave_queue(e, s);
+	retire_in(e, s, now);
 	if (s->out != QKD_SA_NONE)
-		retire_out(s, now);
+		retire_out(e, s, now);
 	return 0;
+}
+
+/* Marsaglia's xorshift: jitter needs no more. */
+static u32 random(struct qkd_epochs *e, u32 below)
+{
+	e->random ^= e->random << 13;
+	e->random ^= e->random >> 17;
+	e->random ^= e->random << 5;
+	return e->random % below;
+}
+
+bool qkd_epochs_limit(struct qkd_epochs *e, u64 now)
+{
+	u64 at = e->switched + QKD_LIMIT_INTERVAL_MS;
+	bool wait = at > now;
+
+	if (e->state != QKD_CHANNEL_ACTIVE || e->limited)
+		return false;
+	e->due = earlier(e->due, wait ? at : now);
+	e->limited = true;
+	return wait;
+}
+
+u64 qkd_epochs_soft(struct qkd_epochs *e, u64 limit)
+{
+	/* In 64ths: the jitter is half of the time at most, so all of it fits. */
+	u32 share = (e->config.jitter_ms << 6) / e->config.rollover_ms;
+
+	return limit - (limit >> 6) * random(e, share + 1);
+}
+
+void qkd_epochs_expired(struct qkd_epochs *e, u64 now)
+{
+	u32 i;
+
+	/* What is left from before would be found by packets now. */
+	for (i = 0; i < e->count; i++)
+		if (e->slot[i].out == QKD_SA_ACTIVE || e->slot[i].out == QKD_SA_GRACE)
+			retire_out(e, &e->slot[i], now);
+	e->out = QKD_EPOCH_NONE;
+	e->state = QKD_CHANNEL_BLOCKED;
 }
 
 bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot, bool in, bool out)
@@ -197,12 +289,12 @@ bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot,
 	in = in && slot->in == QKD_SA_ACTIVE;
 	out = out && slot->out == QKD_SA_ACTIVE;
 	if (in) {
-		retire_in(slot, now);
+		retire_in(e, slot, now);
 		if (slot->out == QKD_SA_READY)
-			retire_out(slot, now);
+			retire_out(e, slot, now);
 	}
 	if (out) {
-		retire_out(slot, now);
+		retire_out(e, slot, now);
 		e->out = QKD_EPOCH_NONE;
 		e->state = QKD_CHANNEL_IDLE;
 	}
@@ -260,8 +352,11 @@ static bool plan_switch(struct qkd_epochs *e, u64 now, struct qkd_action *action
 
 static bool plan_removal(struct qkd_epochs *e, u64 now, struct qkd_action *action)
 {
+	u64 next = ~0ULL;
 	u32 i;
 
+	if (now < e->removal)
+		return false;
 	for (i = 0; i < e->count; i++) {
 		struct qkd_epoch_slot *s = &e->slot[i];
 
@@ -271,14 +366,53 @@ static bool plan_removal(struct qkd_epochs *e, u64 now, struct qkd_action *actio
 			return plan(action, QKD_ACTION_REMOVE_IN, s);
 		if (s->in == QKD_SA_NONE && s->out == QKD_SA_NONE)
 			return plan(action, QKD_ACTION_FORGET, s);
+		if (s->out == QKD_SA_GRACE)
+			next = earlier(next, s->out_until);
+		if (s->in == QKD_SA_GRACE)
+			next = earlier(next, s->in_until);
 	}
+	e->removal = next;
+	return false;
+}
+
+static bool is_leaving(const struct qkd_epoch_slot *s)
+{
+	return s->in != QKD_SA_ACTIVE && (s->out == QKD_SA_GRACE || s->out == QKD_SA_NONE);
+}
+
+/*
+ * The first of the queue takes its number when that is free. If what lay between
+ * it and the holder of its number was retired meanwhile, it never will be: the
+ * epoch is given up, and a later one can be put.
+ */
+static bool plan_install(struct qkd_epochs *e, struct qkd_action *action)
+{
+	struct qkd_epoch_slot *holder;
+	u32 i = 0;
+
+	while (i < e->count && e->slot[i].out != QKD_SA_QUEUED)
+		i++;
+	if (i == e->count)
+		return false;
+	holder = number_holder(e, e->slot[i].epoch);
+	if (!holder)
+		return plan(action, QKD_ACTION_INSTALL, &e->slot[i]);
+	if (holder == &e->slot[i - 1] && !is_leaving(holder))
+		leave_queue(e, &e->slot[i]);
 	return false;
 }
 
 bool qkd_epochs_next(struct qkd_epochs *e, u64 now, struct qkd_action *action)
 {
-	retire_unusable(e, now);
-	return plan_switch(e, now, action) || plan_removal(e, now, action);
+	if (e->unusable) {
+		e->unusable = false;
+		retire_unusable(e, now);
+	}
+	if (plan_switch(e, now, action))
+		return true;
+	if (e->config.an_count && plan_install(e, action))
+		return true;
+	return plan_removal(e, now, action);
 }
 
 /*
@@ -291,6 +425,10 @@ static void set_due(struct qkd_epochs *e, u64 now)
 		       now - e->due < e->config.rollover_ms / 2;
 
 	e->due = (on_time ? e->due : now) + e->config.rollover_ms;
+	if (e->config.jitter_ms)
+		e->due -= random(e, e->config.jitter_ms + 1);
+	e->switched = now;
+	e->limited = false;
 }
 
 static void activated(struct qkd_epochs *e, u64 now, u64 epoch)
@@ -299,7 +437,7 @@ static void activated(struct qkd_epochs *e, u64 now, u64 epoch)
 	struct qkd_epoch_slot *s = find(e, epoch);
 
 	if (old && old->out == QKD_SA_ACTIVE)
-		retire_out(old, now + e->config.grace_ms);
+		retire_out(e, old, now + e->config.grace_ms);
 	if (s)
 		s->out = QKD_SA_ACTIVE;
 	set_due(e, now);
@@ -340,6 +478,17 @@ static void forget(struct qkd_epochs *e, struct qkd_epoch_slot *s)
 	e->count--;
 }
 
+static void installed(struct qkd_epochs *e, struct qkd_epoch_slot *s, int err)
+{
+	if (err) {
+		leave_queue(e, s);
+		return;
+	}
+	s->in = QKD_SA_ACTIVE;
+	s->out = QKD_SA_READY;
+	e->unusable = true;
+}
+
 void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *action, int err)
 {
 	struct qkd_epoch_slot *s = find(e, action->epoch);
@@ -349,7 +498,7 @@ void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *act
 		if (!err)
 			activated(e, now, action->epoch);
 		else if (s)
-			retire_out(s, now);
+			retire_out(e, s, now);
 		break;
 	case QKD_ACTION_REMOVE_IN:
 	case QKD_ACTION_REMOVE_OUT:
@@ -366,12 +515,11 @@ void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *act
 	case QKD_ACTION_BLOCK:
 		blocked(e, s, now, err);
 		break;
+	case QKD_ACTION_INSTALL:
+		if (s)
+			installed(e, s, err);
+		break;
 	}
-}
-
-static u64 earlier(u64 a, u64 b)
-{
-	return a < b ? a : b;
 }
 
 static u64 switch_deadline(const struct qkd_epochs *e)
@@ -385,29 +533,26 @@ static u64 switch_deadline(const struct qkd_epochs *e)
 
 u64 qkd_epochs_deadline(const struct qkd_epochs *e)
 {
-	u64 when = switch_deadline(e);
-	u32 i;
+	return e->unusable ? 0 : earlier(switch_deadline(e), e->removal);
+}
 
-	for (i = 0; i < e->count; i++) {
-		const struct qkd_epoch_slot *s = &e->slot[i];
+static u32 count_out(const struct qkd_epochs *e, u8 out)
+{
+	u32 n = 0, i;
 
-		if (s->out == QKD_SA_GRACE)
-			when = earlier(when, s->out_until);
-		if (s->in == QKD_SA_GRACE)
-			when = earlier(when, s->in_until);
-		if (s->in == QKD_SA_NONE && s->out == QKD_SA_NONE)
-			when = 0;
-	}
-	return when;
+	for (i = 0; i < e->count; i++)
+		n += e->slot[i].out == out;
+	return n;
 }
 
 u32 qkd_epochs_ready(const struct qkd_epochs *e)
 {
-	u32 ready = 0, i;
+	return count_out(e, QKD_SA_READY);
+}
 
-	for (i = 0; i < e->count; i++)
-		ready += e->slot[i].out == QKD_SA_READY;
-	return ready;
+u32 qkd_epochs_queued(const struct qkd_epochs *e)
+{
+	return e->config.an_count ? count_out(e, QKD_SA_QUEUED) : 0;
 }
 
 bool qkd_epochs_inbound(const struct qkd_epochs *e, u64 *first, u64 *last)

@@ -13,6 +13,8 @@
  *  - epochs only grow; none is put twice
  *  - outbound moves only forward, and only to an epoch that the peer holds
  *  - an old SA stays grace_ms after it was replaced
+ *  - MACsec: epochs queue for their association number and leave the queue in
+ *    order, so that the range of a watermark has no hole
  *  - without a next key the channel holds or blocks; it never falls back, not
  *    even to an SA whose grace time has not ended yet
  */
@@ -34,8 +36,8 @@ typedef uint8_t u8;
 /**
  * struct qkd_epoch_slot - one epoch that has an SA in either direction
  * @epoch: its number
- * @in: enum qkd_sa_state, inbound: NONE, ACTIVE, GRACE
- * @out: enum qkd_sa_state, outbound: NONE, READY, ACTIVE, GRACE
+ * @in: enum qkd_sa_state, inbound: NONE, ACTIVE, GRACE, or QUEUED as @out is
+ * @out: enum qkd_sa_state, outbound: NONE, READY, ACTIVE, GRACE, QUEUED
  * @stuck: the outbound SA was to be removed, and that failed
  * @in_until: when the inbound SA in GRACE is removed
  * @out_until: when the outbound SA in GRACE is removed
@@ -53,8 +55,10 @@ struct qkd_epoch_slot {
 
 /**
  * struct qkd_epochs_config - a channel's fixed values, as in struct qkd_channel
- * @lookahead: most READY epochs
+ * @lookahead: most READY and QUEUED epochs
  * @rollover_ms: see there
+ * @jitter_ms: see there
+ * @seed: of the jitter, any number
  * @grace_ms: see there
  * @hard_ms: see there
  * @on_exhausted: enum qkd_exhausted
@@ -64,6 +68,8 @@ struct qkd_epoch_slot {
 struct qkd_epochs_config {
 	u32 lookahead;
 	u32 rollover_ms;
+	u32 jitter_ms;
+	u32 seed;
 	u32 grace_ms;
 	u32 hard_ms;
 	u8 on_exhausted;
@@ -81,10 +87,15 @@ struct qkd_epochs_config {
  * @peer_first: watermark; QKD_EPOCH_NONE: nothing known or nothing standing
  * @peer_last: watermark
  * @peer_out: what the peer encrypts with, or QKD_EPOCH_NONE
+ * @switched: when the last one was
  * @due: when the next rollover is due; meaningless while IDLE
  * @retry: a BLOCK that failed is not tried again before
+ * @removal: no slot has anything to be removed before; may be too early
+ * @random: state of the jitter's generator
  * @state: enum qkd_channel_state
  * @forced: a rollover was asked for and has not happened yet
+ * @limited: @due is what a soft limit made it
+ * @unusable: epochs may have become unusable, or a queued one installable
  */
 struct qkd_epochs {
 	struct qkd_epochs_config config;
@@ -96,10 +107,15 @@ struct qkd_epochs {
 	u64 peer_first;
 	u64 peer_last;
 	u64 peer_out;
+	u64 switched;
 	u64 due;
 	u64 retry;
+	u64 removal;
+	u32 random;
 	u8 state;
 	bool forced;
+	bool limited;
+	bool unusable;
 };
 
 /** What the owner is to do; see qkd_epochs_next(). */
@@ -110,6 +126,7 @@ enum qkd_action_type {
 	QKD_ACTION_FORGET,	 /* both are gone: release slot->sa */
 	QKD_ACTION_EXHAUSTED,	 /* report: a rollover is due, no key is ready */
 	QKD_ACTION_BLOCK,	 /* remove the outbound SA in use: epoch, the last one */
+	QKD_ACTION_INSTALL,	 /* the queued epoch has its number: install it */
 };
 
 /**
@@ -137,8 +154,9 @@ void qkd_epochs_init(struct qkd_epochs *e, const struct qkd_epochs_config *confi
 
 /**
  * qkd_epochs_may_put - whether @epoch can be put now
- * Return: 0, -ESTALE (below next), -ENOBUFS (lookahead is full, or its
- * association number is in use), -ERANGE (no such epoch: QKD_SPI_EPOCHS)
+ * Return: 0, -ESTALE (below next), -ENOBUFS (lookahead is full, or the epoch
+ * just before has its association number), -ERANGE (no such epoch:
+ * QKD_SPI_EPOCHS)
  */
 int qkd_epochs_may_put(const struct qkd_epochs *e, u64 epoch);
 
@@ -147,8 +165,12 @@ int qkd_epochs_may_put(const struct qkd_epochs *e, u64 epoch);
  */
 void qkd_epochs_spend(struct qkd_epochs *e, u64 epoch);
 
+/** Whether @epoch, put now, has to wait for its number: keep its material. */
+bool qkd_epochs_must_queue(const struct qkd_epochs *e, u64 epoch);
+
 /**
- * qkd_epochs_put - the inbound SA of @epoch stands and the outbound is ready
+ * qkd_epochs_put - the inbound SA of @epoch stands and the outbound is ready,
+ * or both are queued, if qkd_epochs_must_queue() said so
  * @sa: goes into the slot; the owner releases it at QKD_ACTION_FORGET
  *
  * Call only after qkd_epochs_may_put() gave 0 under the same lock.
@@ -161,6 +183,18 @@ int qkd_epochs_watermark(struct qkd_epochs *e, u64 now, u64 first, u64 last, u64
 
 /** Asks for a switch now. Return: 0, or -EAGAIN: no ready epoch at the peer. */
 int qkd_epochs_force(struct qkd_epochs *e);
+
+/**
+ * qkd_epochs_limit - the outbound SA in use has reached a soft limit
+ * Return: whether the rollover has to wait for QKD_LIMIT_INTERVAL_MS
+ */
+bool qkd_epochs_limit(struct qkd_epochs *e, u64 now);
+
+/** A soft limit for the next outbound SA: @limit less its jitter. */
+u64 qkd_epochs_soft(struct qkd_epochs *e, u64 limit);
+
+/** The outbound SA in use went at a hard limit: BLOCKED until an epoch is ready. */
+void qkd_epochs_expired(struct qkd_epochs *e, u64 now);
 
 /** Takes @epoch down. Return: 0, -ENOENT, -EBUSY (in use outbound). */
 int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch);
@@ -188,7 +222,7 @@ bool qkd_epochs_next(struct qkd_epochs *e, u64 now, struct qkd_action *action);
  * qkd_epochs_done - @action was carried out, or failed with @err (negative)
  *
  * A failed ACTIVATE retires that epoch's outbound side and the next ready one
- * is tried. A failed removal is due again after QKD_EPOCHS_RETRY_MS, and so is
+ * is tried. An INSTALL that failed leaves nothing of the epoch but FORGET. A failed removal is due again after QKD_EPOCHS_RETRY_MS, and so is
  * BLOCK: until it succeeds the channel is OVERDUE and the epoch in use. That an
  * SA is not there any more is no failure.
  */
@@ -199,6 +233,9 @@ u64 qkd_epochs_deadline(const struct qkd_epochs *e);
 
 /** Number of epochs READY outbound. */
 u32 qkd_epochs_ready(const struct qkd_epochs *e);
+
+/** Number of epochs QUEUED. */
+u32 qkd_epochs_queued(const struct qkd_epochs *e);
 
 /** Lowest and highest epoch with a standing inbound SA. Return: any at all. */
 bool qkd_epochs_inbound(const struct qkd_epochs *e, u64 *first, u64 *last);

@@ -12,8 +12,8 @@
 /** Limits that QKD_CMD_HELLO reports. */
 #define QKD_MAX_BATCH		 256
 #define QKD_MAX_CHANNELS	 131072
-#define QKD_MAX_LOOKAHEAD	 64
-#define QKD_MAX_LOOKAHEAD_MACSEC 2
+#define QKD_MAX_LOOKAHEAD	 256
+#define QKD_MAX_LOOKAHEAD_MACSEC 256
 
 /** Association numbers of a MACsec secure channel, IEEE 802.1AE-2018 clause 7.1.3. */
 #define QKD_MACSEC_ANS 4

@@ -56,6 +56,7 @@ static const char *run(struct end *t)
 		[QKD_ACTION_ACTIVATE] = "+",   [QKD_ACTION_REMOVE_IN] = "i",
 		[QKD_ACTION_REMOVE_OUT] = "o", [QKD_ACTION_FORGET] = "f",
 		[QKD_ACTION_EXHAUSTED] = "X",  [QKD_ACTION_BLOCK] = "B",
+		[QKD_ACTION_INSTALL] = "q",
 	};
 	struct qkd_action a;
 	size_t len = 0;
@@ -534,27 +535,164 @@ static void a_silent_peer_fills_the_slots_at_most(void **state)
 	end(&t);
 }
 
-static void association_numbers_do_not_meet(void **state)
+static const struct qkd_epochs_config macsec = {
+	.lookahead = 6,
+	.rollover_ms = 1000,
+	.grace_ms = 300,
+	.hard_ms = 2000,
+	.on_exhausted = QKD_EXHAUSTED_HOLD,
+	.an_count = 4,
+};
+
+static void epochs_queue_for_their_number(void **state)
 {
-	struct qkd_epochs_config config = esp;
 	struct end t;
 
-	config.an_count = 4;
-	config.lookahead = 2;
-	begin(&t, &config, 0);
-	assert_int_equal(t.e.capacity, 4);
-	put_all(&t, 0, 1);
-	watermark(&t, 0, 1, NONE);
+	begin(&t, &macsec, 0);
+	put_all(&t, 0, 3);
+	watermark(&t, 0, 3, NONE);
+	assert_string_equal(run(&t), "+0");
+	assert_true(qkd_epochs_must_queue(&t.e, 4));
+	put_all(&t, 4, 6);
+	assert_int_equal(qkd_epochs_queued(&t.e), 3);
+	assert_int_equal(qkd_epochs_may_put(&t.e, 7), -ENOBUFS); /* lookahead */
+	assert_string_equal(run(&t), "");
+	assert_string_equal(after(&t, 1000), "+1");
+	watermark(&t, 0, 3, 1);
+	assert_string_equal(after(&t, 300), "o0 i0 f0 q4");
+	assert_int_equal(qkd_epochs_queued(&t.e), 2);
+	assert_int_equal(qkd_epochs_ready(&t.e), 3);
+	end(&t);
+}
+
+static void the_queue_is_left_in_order(void **state)
+{
+	struct end t;
+
+	begin(&t, &macsec, 0);
+	put_all(&t, 0, 3);
+	watermark(&t, 0, 3, NONE);
 	run(&t);
+	put_all(&t, 4, 5);
+	assert_int_equal(qkd_epochs_retire(&t.e, t.now, 1), 0);
+	assert_string_equal(run(&t), "o1 i1 f1"); /* 5 has its number, 4 not */
+	assert_true(qkd_epochs_must_queue(&t.e, 9));
+	assert_int_equal(qkd_epochs_retire(&t.e, t.now, 4), 0);
+	assert_string_equal(run(&t), "q5 f4");
+	end(&t);
+}
+
+static void what_can_never_have_its_number_is_given_up(void **state)
+{
+	struct end t;
+
+	begin(&t, &macsec, 0);
+	put(&t, 0);
 	assert_int_equal(qkd_epochs_may_put(&t.e, 4), -ENOBUFS);
-	assert_int_equal(qkd_epochs_may_put(&t.e, 5), -ENOBUFS);
-	assert_int_equal(qkd_epochs_may_put(&t.e, 6), 0);
+	put(&t, 1);
+	put(&t, 4);
+	watermark(&t, 0, 1, NONE);
+	assert_string_equal(run(&t), "+0");
+	assert_int_equal(qkd_epochs_retire(&t.e, t.now, 1), 0);
+	assert_string_equal(run(&t), "o1 i1 f1 f4");
+	put(&t, 5);
+	watermark(&t, 0, 5, 0);
+	assert_string_equal(after(&t, 1000), "+5");
+	end(&t);
+}
+
+static void passed_epochs_leave_the_queue(void **state)
+{
+	struct end t;
+
+	begin(&t, &macsec, 0);
+	put_all(&t, 0, 5);
+	assert_int_equal(qkd_epochs_queued(&t.e), 2);
+	watermark(&t, 6, 7, 6);
+	assert_string_equal(run(&t), "o0 o1 o2 o3 f4 f5");
+	end(&t);
+}
+
+static void a_failed_installation_is_forgotten(void **state)
+{
+	struct qkd_action a;
+	struct end t;
+
+	begin(&t, &macsec, 0);
+	put_all(&t, 0, 4);
+	watermark(&t, 1, 3, 1);
+	t.now += 300;
+	while (qkd_epochs_next(&t.e, t.now, &a) && a.type != QKD_ACTION_INSTALL)
+		qkd_epochs_done(&t.e, t.now, &a, 0);
+	assert_int_equal(a.epoch, 4);
+	qkd_epochs_done(&t.e, t.now, &a, -EIO);
+	assert_string_equal(run(&t), "f4");
+	end(&t);
+}
+
+static void a_soft_limit_makes_it_due(void **state)
+{
+	struct end t;
+
+	begin(&t, &esp, 0);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 2, NONE);
+	run(&t);
+	t.now += 500;
+	assert_false(qkd_epochs_limit(&t.e, t.now));
+	assert_string_equal(run(&t), "+1");
+	assert_int_equal(t.e.due, t.now + 1000);
+	assert_true(qkd_epochs_limit(&t.e, t.now)); /* too soon: waits, once */
+	assert_false(qkd_epochs_limit(&t.e, t.now));
+	assert_string_equal(after(&t, QKD_LIMIT_INTERVAL_MS - 1), "");
+	assert_string_equal(after(&t, 1), "+2");
+	assert_false(qkd_epochs_limit(&t.e, t.now + 100));
+	assert_string_equal(after(&t, 100), "X");
+	end(&t);
+}
+
+static void a_hard_limit_blocks_until_a_key_comes(void **state)
+{
+	struct end t;
+
+	begin(&t, &esp, 0);
+	put_all(&t, 0, 1);
+	watermark(&t, 0, 2, NONE);
+	run(&t);
+	assert_string_equal(after(&t, 1000), "+1");
+	qkd_epochs_expired(&t.e, t.now);
+	assert_string_equal(run(&t), "o0 o1");
+	assert_int_equal(t.e.state, QKD_CHANNEL_BLOCKED);
 	put(&t, 2);
-	watermark(&t, 0, 2, 1);
-	assert_string_equal(after(&t, 1000), "+1 i0");
-	assert_int_equal(qkd_epochs_may_put(&t.e, 4), -ENOBUFS);
-	assert_string_equal(after(&t, 300), "o0 f0");
-	assert_int_equal(qkd_epochs_may_put(&t.e, 4), 0);
+	assert_string_equal(run(&t), "+2");
+	end(&t);
+}
+
+static void jitter_only_hastens(void **state)
+{
+	struct qkd_epochs_config config = esp;
+	u64 least = ~0ULL, most = 0;
+	u64 epoch, limit;
+	struct end t;
+
+	config.jitter_ms = 500;
+	config.seed = 7;
+	begin(&t, &config, 0);
+	for (epoch = 0; epoch < 200; epoch++) {
+		u64 before = t.now;
+
+		put(&t, epoch);
+		watermark(&t, 0, epoch, epoch);
+		t.now = epoch ? t.e.due : t.now;
+		run(&t);
+		assert_int_equal(t.e.out, epoch);
+		before = t.e.due - before;
+		least = epoch && before < least ? before : least;
+		most = before > most ? before : most;
+		limit = qkd_epochs_soft(&t.e, 1ULL << 40);
+		assert_true(limit <= 1ULL << 40 && limit >= 1ULL << 39);
+	}
+	assert_true(least >= 500 && most <= 2000 && least < most);
 	end(&t);
 }
 
@@ -616,7 +754,7 @@ static void packet_meets_its_key(const struct end *from, const struct end *to)
 		return;
 	s = slot_of(to, from->e.out);
 	assert_non_null(s);
-	assert_int_not_equal(s->in, QKD_SA_NONE);
+	assert_true(s->in == QKD_SA_ACTIVE || s->in == QKD_SA_GRACE);
 }
 
 static void slots_are_sane(const struct end *t)
@@ -624,12 +762,13 @@ static void slots_are_sane(const struct end *t)
 	u32 i, j;
 
 	assert_true(t->e.count <= t->e.capacity);
-	assert_true(qkd_epochs_ready(&t->e) <= t->e.config.lookahead);
+	assert_true(qkd_epochs_ready(&t->e) + qkd_epochs_queued(&t->e) <= t->e.config.lookahead);
 	for (i = 1; i < t->e.count; i++)
 		assert_true(t->e.slot[i - 1].epoch < t->e.slot[i].epoch);
 	for (i = 0; t->e.config.an_count && i < t->e.count; i++)
 		for (j = i + 1; j < t->e.count; j++)
-			assert_int_not_equal(t->e.slot[i].epoch % 4, t->e.slot[j].epoch % 4);
+			assert_true(t->e.slot[j].in == QKD_SA_QUEUED ||
+				    t->e.slot[i].epoch % 4 != t->e.slot[j].epoch % 4);
 }
 
 static void offer(struct link *l)
@@ -681,14 +820,14 @@ static void two_ends(const struct qkd_epochs_config *config, unsigned int seed)
 
 static void random_ends_never_lose_a_packet(void **state)
 {
-	struct qkd_epochs_config macsec = esp;
+	struct qkd_epochs_config short_queue = macsec;
 	unsigned int seed;
 
-	macsec.an_count = 4;
-	macsec.lookahead = 2;
+	short_queue.lookahead = 2;
 	for (seed = 1; seed <= 100; seed++) {
 		two_ends(&esp, seed);
 		two_ends(&macsec, seed);
+		two_ends(&short_queue, seed);
 	}
 }
 
@@ -716,7 +855,14 @@ int main(void)
 		cmocka_unit_test(one_sa_is_lost),
 		cmocka_unit_test(what_may_be_put),
 		cmocka_unit_test(a_silent_peer_fills_the_slots_at_most),
-		cmocka_unit_test(association_numbers_do_not_meet),
+		cmocka_unit_test(epochs_queue_for_their_number),
+		cmocka_unit_test(the_queue_is_left_in_order),
+		cmocka_unit_test(what_can_never_have_its_number_is_given_up),
+		cmocka_unit_test(passed_epochs_leave_the_queue),
+		cmocka_unit_test(a_failed_installation_is_forgotten),
+		cmocka_unit_test(a_soft_limit_makes_it_due),
+		cmocka_unit_test(a_hard_limit_blocks_until_a_key_comes),
+		cmocka_unit_test(jitter_only_hastens),
 		cmocka_unit_test(inbound_range_leaves_out_what_goes),
 		cmocka_unit_test(random_ends_never_lose_a_packet),
 	};

@@ -12,7 +12,8 @@
  *
  *   KEY_PUT     inbound SA installed at once; outbound SA built, not in use
  *   WATERMARK   the peer says which of its inbound SAs stand
- *   (timer)     outbound moves to the next ready epoch that the peer holds
+ *   (trigger)   outbound moves to the next ready epoch that the peer holds: on
+ *               time, or on packets or octets sent, with no way through user space
  *   grace time  old SAs of both directions are removed
  *
  * How to talk to it
@@ -85,6 +86,8 @@ struct qkd_cmd {
 #define QKD_FEATURE_ESP_CHACHA (1ULL << 1) /* ESP, ChaCha20-Poly1305 */
 #define QKD_FEATURE_MACSEC     (1ULL << 2) /* MACsec, GCM-AES-256 */
 #define QKD_FEATURE_MACSEC_XPN (1ULL << 3) /* MACsec, GCM-AES-XPN-256 */
+#define QKD_FEATURE_LIMITS     (1ULL << 4) /* qkd_channel.jitter_ms, soft_*, hard_* */
+#define QKD_FEATURE_QUEUE      (1ULL << 5) /* MACsec: QKD_SA_QUEUED, lookahead above 2 */
 
 /**
  * struct qkd_hello - negotiation, the first command on every open file
@@ -143,6 +146,10 @@ enum qkd_channel_state {
 #define QKD_CHANNEL_ESN	   (1U << 0) /* ESP: 64-bit sequence numbers */
 #define QKD_CHANNEL_SSCI_1 (1U << 1) /* MACsec XPN: our SSCI is 1, the peer's 2 */
 
+#define QKD_SOFT_BYTES_MIN    (1ULL << 20) /* least qkd_channel.soft_bytes */
+#define QKD_SOFT_PACKETS_MIN  1000	   /* least qkd_channel.soft_packets */
+#define QKD_LIMIT_INTERVAL_MS 10	   /* least time between rollovers on soft limits */
+
 /**
  * struct qkd_channel - QKD_CMD_CHANNEL_ADD, _DELETE, _LIST
  * @status: out: 0 or
@@ -159,16 +166,20 @@ enum qkd_channel_state {
  * @state: out: enum qkd_channel_state; in: 0
  * @flags: QKD_CHANNEL_*
  * @lookahead: epochs that may stand ready beyond the one in use, 1 to
- *             max_lookahead (ESP) or max_lookahead_macsec
+ *             max_lookahead (ESP) or max_lookahead_macsec. MACsec has four
+ *             association numbers: epochs that find theirs taken wait as
+ *             material (QKD_SA_QUEUED) and are installed when it is free
  * @family: ESP: AF_INET or AF_INET6, of @local and @remote; MACsec: 0
- * @rollover_ms: time from one outbound switch to the next, 100 to 86400000.
+ * @rollover_ms: time from one outbound switch to the next, 100 to 86400000,
+ *               less up to @jitter_ms.
  *               GCM_AES_256 sends no more after 2^32 frames under one key: at
  *               14.9 million frames a second (10 Gbit/s at most) after 288 s
  * @grace_ms: how long an old SA stays after it was replaced, 100 to 60000;
  *            a rolled-over MACsec channel needs less than @rollover_ms
  * @hard_ms: HOLD: longest time an outbound SA is used past its rollover time
- *           before the channel blocks; 0: no time limit (the sequence or
- *           packet number space then is the limit). BLOCK: 0
+ *           before the channel blocks; 0: no time limit (@hard_bytes,
+ *           @hard_packets or the sequence or packet number space then is the
+ *           limit). BLOCK: 0
  * @reqid: ESP: request ID of the policies' templates, not 0, one per channel
  * @if_id: ESP: xfrm interface, or 0
  * @mark: ESP: mark value and
@@ -189,7 +200,25 @@ enum qkd_channel_state {
  * @tag: opaque to the module, given back by LIST: lets a restarted KM see
  *       whether the channel still is the one that it has configured
  * @name: for people: event logs, listings
+ * @soft_bytes: octets sent under one key (ESP: of packets before encryption;
+ *              MACsec: of frames) after which a rollover falls due, however
+ *              early; at least QKD_SOFT_BYTES_MIN, 0: never. Less, at random,
+ *              by up to the share that @jitter_ms has in @rollover_ms
+ * @soft_packets: the same in packets; at least QKD_SOFT_PACKETS_MIN, or 0
+ * @hard_bytes: octets after which the key is used no more: the outbound SA is
+ *              taken down, whether there is a next one or not. Above
+ *              @soft_bytes, which it needs; 0: no limit
+ * @hard_packets: the same in packets
+ * @jitter_ms: each rollover falls due up to this much earlier, at random, so
+ *             that many channels do not roll at once; at most half of
+ *             @rollover_ms
+ * @reserved32: must be 0
  * @reserved: must be 0
+ *
+ * A soft limit never makes two rollovers follow one another sooner than
+ * QKD_LIMIT_INTERVAL_MS: one that falls due earlier waits, and is counted
+ * (qkd_counters.delayed). MACsec counts what the macsec device sends, and looks
+ * at it ten times a second at most: a limit is found reached that much late.
  *
  * In DELETE and LIST every field but @id is 0, and @status, which is not read.
  *
@@ -223,7 +252,13 @@ struct qkd_channel {
 	__aligned_u64 first_epoch;
 	__u8 tag[16];
 	char name[QKD_NAME_BYTES];
-	__aligned_u64 reserved[12];
+	__aligned_u64 soft_bytes;
+	__aligned_u64 soft_packets;
+	__aligned_u64 hard_bytes;
+	__aligned_u64 hard_packets;
+	__u32 jitter_ms;
+	__u32 reserved32;
+	__aligned_u64 reserved[7];
 };
 
 /**
@@ -241,7 +276,8 @@ struct qkd_material {
 
 /**
  * struct qkd_key - QKD_CMD_KEY_PUT: the material of one epoch
- * @status: out: 0 once the inbound SA stands and the outbound one is ready, or
+ * @status: out: 0 once the inbound SA stands and the outbound one is ready
+ *          (MACsec: or the epoch is queued, see QKD_SA_QUEUED), or
  *          -ENOENT (no such channel), -ESTALE (epoch below the next that the
  *          channel takes: it was, or may have been, used before), -ENOBUFS
  *          (lookahead is full: put it again after a rollover), -EINVAL
@@ -353,9 +389,16 @@ struct qkd_retire {
  * @in_last: highest epoch with a standing inbound SA, or QKD_EPOCH_NONE
  * @peer_first: last watermark, or QKD_EPOCH_NONE
  * @peer_last: last watermark, or QKD_EPOCH_NONE
- * @ready: epochs built and not yet used outbound
+ * @ready: epochs built and not yet used outbound, @queued not among them
  * @last_rollover_ns: CLOCK_REALTIME of the last switch, 0: never
  * @events_lost: events that no reader of this network namespace got in time
+ * @limit_rollovers: of @rollovers, those on a soft limit of octets or packets
+ * @delayed: rollovers on a soft limit that waited for QKD_LIMIT_INTERVAL_MS
+ * @hard_expiries: outbound SAs taken down at a hard limit
+ * @pool_hits: ESP: SAs that took a ready transform from the pool
+ * @pool_misses: ESP: SAs whose transform had to be built on the spot
+ * @activation_max_ns: longest time that an outbound switch took, from its start
+ * @queued: MACsec: epochs that wait for an association number
  * @reserved: must be 0
  */
 struct qkd_counters {
@@ -375,7 +418,14 @@ struct qkd_counters {
 	__aligned_u64 ready;
 	__aligned_u64 last_rollover_ns;
 	__aligned_u64 events_lost;
-	__aligned_u64 reserved[12];
+	__aligned_u64 limit_rollovers;
+	__aligned_u64 delayed;
+	__aligned_u64 hard_expiries;
+	__aligned_u64 pool_hits;
+	__aligned_u64 pool_misses;
+	__aligned_u64 activation_max_ns;
+	__aligned_u64 queued;
+	__aligned_u64 reserved[5];
 };
 
 /** qkd_epoch.in and qkd_epoch.out: where one direction's SA is in its life */
@@ -384,6 +434,7 @@ enum qkd_sa_state {
 	QKD_SA_READY = 1,  /* outbound: built, not in use */
 	QKD_SA_ACTIVE = 2, /* inbound: installed; outbound: encrypts */
 	QKD_SA_GRACE = 3,  /* replaced, removed when the grace time ends */
+	QKD_SA_QUEUED = 4, /* MACsec: key material that waits for its number */
 };
 
 /**
@@ -401,8 +452,9 @@ enum qkd_sa_state {
  * @reserved32: must be 0
  * @packets_in: ESP: packets through the inbound SA
  * @bytes_in: ESP: octets through the inbound SA
- * @packets_out: ESP: packets through the outbound SA
- * @bytes_out: ESP: octets through the outbound SA
+ * @packets_out: packets through the outbound SA; MACsec: frames that the
+ *               device sent while the epoch was in use
+ * @bytes_out: octets, likewise
  * @reserved: must be 0
  *
  * The first record of the run names the channel (@channel; unknown: the
