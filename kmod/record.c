@@ -117,11 +117,21 @@ CHECK(retire, retire, r->channel &&ZERO(r->reserved))
 CHECK(counters, counters, r->channel &&ZERO(r->reserved))
 CHECK(epoch_list, epoch, r->channel && !r->reserved8 && !r->reserved32 && ZERO(r->reserved))
 
+/* A hard limit stands behind a soft one, so that the next key is there in time. */
+static bool are_limits(__u64 soft, __u64 hard, __u64 min)
+{
+	return soft ? soft >= min && (!hard || hard > soft) : !hard;
+}
+
 int qkd_record_check_channel_add(const struct qkd_channel *r)
 {
 	bool good;
 
-	if (!r->id || r->state || !ZERO(r->reserved) || !is_name(r->name))
+	if (!r->id || r->state || r->reserved32 || !ZERO(r->reserved) || !is_name(r->name))
+		return -EINVAL;
+	if (!are_limits(r->soft_bytes, r->hard_bytes, QKD_SOFT_BYTES_MIN) ||
+	    !are_limits(r->soft_packets, r->hard_packets, QKD_SOFT_PACKETS_MIN) ||
+	    r->jitter_ms > r->rollover_ms / 2)
 		return -EINVAL;
 	if (!is_between(r->rollover_ms, 100, 86400000) || !is_between(r->grace_ms, 100, 60000) ||
 	    !is_between(r->on_exhausted, QKD_EXHAUSTED_HOLD, QKD_EXHAUSTED_BLOCK) ||

@@ -99,8 +99,29 @@ static void channel_of_both_kinds(void **state)
 	refuses(e, first_epoch, QKD_SPI_EPOCHS);
 	refuses(e, first_epoch, QKD_EPOCH_NONE);
 	accepts(e, tag[15], 1);
+	refuses(e, reserved32, 1);
 	refuses(e, reserved[0], 1);
-	refuses(e, reserved[11], 1ULL << 63);
+	refuses(e, reserved[6], 1ULL << 63);
+}
+
+static void limits(void **state)
+{
+	struct qkd_channel e = esp();
+
+	accepts(e, jitter_ms, e.rollover_ms / 2);
+	refuses(e, jitter_ms, e.rollover_ms / 2 + 1);
+	accepts(e, soft_bytes, QKD_SOFT_BYTES_MIN);
+	refuses(e, soft_bytes, QKD_SOFT_BYTES_MIN - 1);
+	refuses(e, hard_bytes, QKD_SOFT_BYTES_MIN); /* no soft one before it */
+	e.soft_bytes = QKD_SOFT_BYTES_MIN;
+	accepts(e, hard_bytes, QKD_SOFT_BYTES_MIN + 1);
+	refuses(e, hard_bytes, QKD_SOFT_BYTES_MIN);
+	accepts(e, soft_packets, QKD_SOFT_PACKETS_MIN);
+	refuses(e, soft_packets, QKD_SOFT_PACKETS_MIN - 1);
+	refuses(e, hard_packets, UINT64_MAX);
+	e.soft_packets = UINT64_MAX - 1;
+	accepts(e, hard_packets, UINT64_MAX);
+	refuses(e, hard_packets, e.soft_packets);
 }
 
 static void esp_channel(void **state)
@@ -347,6 +368,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(channel_of_both_kinds),
+		cmocka_unit_test(limits),
 		cmocka_unit_test(esp_channel),
 		cmocka_unit_test(esp_addresses),
 		cmocka_unit_test(macsec_channel),

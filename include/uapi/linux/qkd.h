@@ -316,9 +316,9 @@ struct qkd_key {
  * @channel: qkd_channel.id
  * @first: lowest and
  * @last: highest epoch whose inbound SA stands at the peer. The range has no
- *        hole for this end: each epoch in it that is ready here stands at the
- *        peer. One that does not (the peer could not install it, or lost it)
- *        is retired here first, with RETIRE. This end's outbound SA may only
+ *        hole for this end: each epoch in it that is ready or queued here
+ *        stands at the peer. One that does not (the peer could not install it,
+ *        or lost it) is retired here first, with RETIRE. This end's outbound SA may only
  *        move to an epoch in [@first, @last]; epochs ready here below @first
  *        are retired; an outbound SA in use below @first (the peer rebooted)
  *        moves as soon as an epoch allows it
