@@ -6,6 +6,11 @@
 #ifndef QKD_COMPAT_H
 #define QKD_COMPAT_H
 
+#include <linux/atomic.h>
+#include <linux/err.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+
 /* io_uring commands: 6.1 has them in io_uring.h, the payload as a pointer. */
 #ifdef QKD_HAS_IO_URING_CMD_H
 #include <linux/io_uring/cmd.h>
@@ -29,5 +34,51 @@ static inline const void *qkd_compat_payload(const struct io_uring_cmd *cmd)
 #else
 #define qkd_compat_set_dir(x, out) ((void)(x))
 #endif
+
+/* Shrinkers are the kernel's own allocation from 6.7 on, before that the caller's. */
+typedef unsigned long (*qkd_compat_shrink_fn)(struct shrinker *, struct shrink_control *);
+
+/** Returns the registered shrinker or an error pointer. */
+static inline struct shrinker *qkd_compat_shrinker_register(qkd_compat_shrink_fn count,
+							    qkd_compat_shrink_fn scan, int seeks,
+							    const char *name)
+{
+	struct shrinker *s;
+#ifdef QKD_HAS_SHRINKER_ALLOC
+	s = shrinker_alloc(0, "%s", name);
+#else
+	int err;
+
+	s = kzalloc(sizeof(*s), GFP_KERNEL);
+#endif
+	if (!s)
+		return ERR_PTR(-ENOMEM);
+	s->count_objects = count;
+	s->scan_objects = scan;
+	s->seeks = seeks;
+#ifdef QKD_HAS_SHRINKER_ALLOC
+	shrinker_register(s);
+#else
+	err = register_shrinker(s, "%s", name);
+	if (err) {
+		kfree(s);
+		return ERR_PTR(err);
+	}
+#endif
+	return s;
+}
+
+/** Neither callback runs any more when this returns; @s is freed, and may be NULL. */
+static inline void qkd_compat_shrinker_unregister(struct shrinker *s)
+{
+#ifdef QKD_HAS_SHRINKER_ALLOC
+	shrinker_free(s);
+#else
+	if (!s)
+		return;
+	unregister_shrinker(s);
+	kfree(s);
+#endif
+}
 
 #endif
