@@ -43,6 +43,7 @@ static_assert(!offsetof(struct qkd_counters, status) && !offsetof(struct qkd_epo
  * @addr: address of the first record
  * @count: records
  * @size: octets of each
+ * @flags: how the ring runs the command
  */
 struct run {
 	struct io_uring_cmd *cmd;
@@ -50,12 +51,14 @@ struct run {
 	u64 addr;
 	u32 count;
 	u32 size;
+	unsigned int flags;
 };
 
 static int import(const struct run *run, u32 first, u32 count, int rw, struct iov_iter *iter)
 {
-	return io_uring_cmd_import_fixed(run->addr + (u64)first * run->size,
-					 (unsigned long)count * run->size, rw, iter, run->cmd);
+	return qkd_compat_import_fixed(run->addr + (u64)first * run->size,
+				       (unsigned long)count * run->size, rw, iter, run->cmd,
+				       run->flags);
 }
 
 static int read_record(const struct run *run, u32 i, union record *r)
@@ -283,9 +286,9 @@ static int check_run(struct run *run)
 	return import(run, 0, run->count, WRITE, &iter);
 }
 
-static ssize_t command(struct io_uring_cmd *cmd)
+static ssize_t command(struct io_uring_cmd *cmd, unsigned int flags)
 {
-	struct run run = {.cmd = cmd, .file = cmd->file->private_data};
+	struct run run = {.cmd = cmd, .file = cmd->file->private_data, .flags = flags};
 	u32 op = cmd->cmd_op;
 	u32 i = 0;
 	int err;
@@ -308,12 +311,12 @@ static ssize_t command(struct io_uring_cmd *cmd)
 /*
  * The ring tries without blocking first; all commands may sleep, so it is told
  * to come again from a worker. There the result is given by
- * io_uring_cmd_done(): 6.1 loses a positive one that is returned.
+ * qkd_compat_cmd_done(): 6.1 loses a positive one that is returned.
  */
 int qkd_command_issue(struct io_uring_cmd *cmd, unsigned int flags)
 {
 	if (flags & IO_URING_F_NONBLOCK)
 		return -EAGAIN;
-	io_uring_cmd_done(cmd, command(cmd), 0, flags);
+	qkd_compat_cmd_done(cmd, command(cmd, flags), flags);
 	return -EIOCBQUEUED;
 }

@@ -145,7 +145,7 @@ static int key_state(struct xfrm_state *x, u8 cipher, const struct qkd_material 
 	memcpy(aead->alg_key + QKD_KEY_BYTES, m->salt, QKD_ESP_SALT_BYTES);
 	x->aead = aead;
 	x->geniv = GENIV;
-	err = xfrm_init_state(x);
+	err = qkd_compat_init_state(x);
 	memzero_explicit(aead->alg_key, KEYMAT_BYTES);
 	aead->alg_key_len = 0;
 	x->km.state = XFRM_STATE_VOID;

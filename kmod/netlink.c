@@ -36,7 +36,7 @@ struct qkd_netlink *qkd_netlink_open(struct net *net)
 		goto err_memory;
 	if (nl->sock->ops->setsockopt(nl->sock, SOL_NETLINK, NETLINK_CAP_ACK, KERNEL_SOCKPTR(&one),
 				      sizeof(one)) ||
-	    kernel_bind(nl->sock, (struct sockaddr *)&any, sizeof(any)))
+	    kernel_bind(nl->sock, (void *)&any, sizeof(any)))
 		goto err_socket;
 	return nl;
 
