@@ -131,7 +131,6 @@ void qkd_epochs_init(struct qkd_epochs *e, const struct qkd_epochs_config *confi
 	e->peer_last = QKD_EPOCH_NONE;
 	e->peer_out = QKD_EPOCH_NONE;
 	e->removal = ~0ULL;
-	e->random = config->seed | 1; /* a generator that shifts stays at 0 */
 	e->state = QKD_CHANNEL_IDLE;
 }
 
@@ -187,7 +186,7 @@ void qkd_epochs_spend(struct qkd_epochs *e, u64 epoch)
 		e->next = epoch + 1;
 }
 
-void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, void *sa)
+void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, u32 random, void *sa)
 {
 	bool queue = qkd_epochs_must_queue(e, epoch);
 
@@ -196,6 +195,7 @@ void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, void *sa)
 		.epoch = epoch,
 		.in = queue ? QKD_SA_QUEUED : QKD_SA_ACTIVE,
 		.out = queue ? QKD_SA_QUEUED : QKD_SA_READY,
+		.random = random,
 		.sa = sa,
 	};
 	e->unusable = true;
@@ -243,15 +243,6 @@ int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch)
 	return 0;
 }
 
-/* Marsaglia's xorshift: jitter needs no more. */
-static u32 random(struct qkd_epochs *e, u32 below)
-{
-	e->random ^= e->random << 13;
-	e->random ^= e->random >> 17;
-	e->random ^= e->random << 5;
-	return e->random % below;
-}
-
 bool qkd_epochs_limit(struct qkd_epochs *e, u64 now)
 {
 	u64 at = e->switched + QKD_LIMIT_INTERVAL_MS;
@@ -264,23 +255,29 @@ bool qkd_epochs_limit(struct qkd_epochs *e, u64 now)
 	return wait;
 }
 
-u64 qkd_epochs_soft(struct qkd_epochs *e, u64 limit)
+u64 qkd_epochs_soft(const struct qkd_epochs *e, u64 epoch, u64 limit)
 {
 	/* In 64ths: the jitter is half of the time at most, so all of it fits. */
 	u32 share = (e->config.jitter_ms << 6) / e->config.rollover_ms;
+	const struct qkd_epoch_slot *s = find(e, epoch);
 
-	return limit - (limit >> 6) * random(e, share + 1);
+	return s ? limit - (limit >> 6) * (s->random % (share + 1)) : limit;
 }
 
-void qkd_epochs_expired(struct qkd_epochs *e, u64 now)
+/* Older ones in their grace time too: packets would find them now. */
+static void retire_outbound(struct qkd_epochs *e, u64 now)
 {
 	u32 i;
 
-	/* What is left from before would be found by packets now. */
 	for (i = 0; i < e->count; i++)
 		if (e->slot[i].out == QKD_SA_ACTIVE || e->slot[i].out == QKD_SA_GRACE)
 			retire_out(e, &e->slot[i], now);
 	e->out = QKD_EPOCH_NONE;
+}
+
+void qkd_epochs_expired(struct qkd_epochs *e, u64 now)
+{
+	retire_outbound(e, now);
 	e->state = QKD_CHANNEL_BLOCKED;
 }
 
@@ -294,8 +291,7 @@ bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot,
 			retire_out(e, slot, now);
 	}
 	if (out) {
-		retire_out(e, slot, now);
-		e->out = QKD_EPOCH_NONE;
+		retire_outbound(e, now);
 		e->state = QKD_CHANNEL_IDLE;
 	}
 	return in || out;
@@ -380,6 +376,19 @@ static bool is_leaving(const struct qkd_epoch_slot *s)
 	return s->in != QKD_SA_ACTIVE && (s->out == QKD_SA_GRACE || s->out == QKD_SA_NONE);
 }
 
+/* Whether @holder will leave its number: it does already, or there is a later one. */
+static bool is_succeeded(const struct qkd_epoch_slot *holder, const struct qkd_epoch_slot *queued)
+{
+	const struct qkd_epoch_slot *s;
+
+	if (is_leaving(holder))
+		return true;
+	for (s = holder + 1; s < queued; s++)
+		if (s->out == QKD_SA_READY || s->out == QKD_SA_ACTIVE)
+			return true;
+	return false;
+}
+
 /*
  * The first of the queue takes its number when that is free. If what lay between
  * it and the holder of its number was retired meanwhile, it never will be: the
@@ -397,7 +406,7 @@ static bool plan_install(struct qkd_epochs *e, struct qkd_action *action)
 	holder = number_holder(e, e->slot[i].epoch);
 	if (!holder)
 		return plan(action, QKD_ACTION_INSTALL, &e->slot[i]);
-	if (holder == &e->slot[i - 1] && !is_leaving(holder))
+	if (!is_succeeded(holder, &e->slot[i]))
 		leave_queue(e, &e->slot[i]);
 	return false;
 }
@@ -419,14 +428,13 @@ bool qkd_epochs_next(struct qkd_epochs *e, u64 now, struct qkd_action *action)
  * A switch on time keeps the pace of the one before; a late one does not make
  * the next epoch shorter.
  */
-static void set_due(struct qkd_epochs *e, u64 now)
+static void set_due(struct qkd_epochs *e, u64 now, u32 random)
 {
 	bool on_time = e->state == QKD_CHANNEL_ACTIVE && now >= e->due &&
 		       now - e->due < e->config.rollover_ms / 2;
 
-	e->due = (on_time ? e->due : now) + e->config.rollover_ms;
-	if (e->config.jitter_ms)
-		e->due -= random(e, e->config.jitter_ms + 1);
+	e->due = (on_time ? e->due : now) + e->config.rollover_ms -
+		 random % (e->config.jitter_ms + 1);
 	e->switched = now;
 	e->limited = false;
 }
@@ -440,7 +448,7 @@ static void activated(struct qkd_epochs *e, u64 now, u64 epoch)
 		retire_out(e, old, now + e->config.grace_ms);
 	if (s)
 		s->out = QKD_SA_ACTIVE;
-	set_due(e, now);
+	set_due(e, now, s ? s->random : 0);
 	e->out = epoch;
 	e->state = QKD_CHANNEL_ACTIVE;
 	e->forced = false;
@@ -448,13 +456,14 @@ static void activated(struct qkd_epochs *e, u64 now, u64 epoch)
 	retire_unusable(e, now);
 }
 
-static void removed(struct qkd_epoch_slot *s, u64 now, bool out, int err)
+static void removed(struct qkd_epochs *e, struct qkd_epoch_slot *s, u64 now, bool out, int err)
 {
 	if (err) {
 		*(out ? &s->out_until : &s->in_until) = now + QKD_EPOCHS_RETRY_MS;
 		s->stuck |= out;
 	} else {
 		*(out ? &s->out : &s->in) = QKD_SA_NONE;
+		e->removal = 0; /* it may be to be forgotten */
 	}
 }
 
@@ -466,6 +475,7 @@ static void blocked(struct qkd_epochs *e, struct qkd_epoch_slot *s, u64 now, int
 	}
 	if (s)
 		s->out = QKD_SA_NONE;
+	e->removal = 0;
 	e->out = QKD_EPOCH_NONE;
 	e->state = QKD_CHANNEL_BLOCKED;
 }
@@ -503,7 +513,7 @@ void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *act
 	case QKD_ACTION_REMOVE_IN:
 	case QKD_ACTION_REMOVE_OUT:
 		if (s)
-			removed(s, now, action->type == QKD_ACTION_REMOVE_OUT, err);
+			removed(e, s, now, action->type == QKD_ACTION_REMOVE_OUT, err);
 		break;
 	case QKD_ACTION_FORGET:
 		if (s)

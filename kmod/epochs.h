@@ -41,6 +41,7 @@ typedef uint8_t u8;
  * @stuck: the outbound SA was to be removed, and that failed
  * @in_until: when the inbound SA in GRACE is removed
  * @out_until: when the outbound SA in GRACE is removed
+ * @random: decides its jitter, the same at both ends, so that they keep step
  * @sa: the owner's; not touched here
  */
 struct qkd_epoch_slot {
@@ -50,6 +51,7 @@ struct qkd_epoch_slot {
 	bool stuck;
 	u64 in_until;
 	u64 out_until;
+	u32 random;
 	void *sa;
 };
 
@@ -58,7 +60,6 @@ struct qkd_epoch_slot {
  * @lookahead: most READY and QUEUED epochs
  * @rollover_ms: see there
  * @jitter_ms: see there
- * @seed: of the jitter, any number
  * @grace_ms: see there
  * @hard_ms: see there
  * @on_exhausted: enum qkd_exhausted
@@ -69,7 +70,6 @@ struct qkd_epochs_config {
 	u32 lookahead;
 	u32 rollover_ms;
 	u32 jitter_ms;
-	u32 seed;
 	u32 grace_ms;
 	u32 hard_ms;
 	u8 on_exhausted;
@@ -91,7 +91,6 @@ struct qkd_epochs_config {
  * @due: when the next rollover is due; meaningless while IDLE
  * @retry: a BLOCK that failed is not tried again before
  * @removal: no slot has anything to be removed before; may be too early
- * @random: state of the jitter's generator
  * @state: enum qkd_channel_state
  * @forced: a rollover was asked for and has not happened yet
  * @limited: @due is what a soft limit made it
@@ -111,7 +110,6 @@ struct qkd_epochs {
 	u64 due;
 	u64 retry;
 	u64 removal;
-	u32 random;
 	u8 state;
 	bool forced;
 	bool limited;
@@ -171,11 +169,12 @@ bool qkd_epochs_must_queue(const struct qkd_epochs *e, u64 epoch);
 /**
  * qkd_epochs_put - the inbound SA of @epoch stands and the outbound is ready,
  * or both are queued, if qkd_epochs_must_queue() said so
+ * @random: the same at both ends, different from channel to channel
  * @sa: goes into the slot; the owner releases it at QKD_ACTION_FORGET
  *
  * Call only after qkd_epochs_may_put() gave 0 under the same lock.
  */
-void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, void *sa);
+void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, u32 random, void *sa);
 
 /** The peer's report, struct qkd_watermark. Return: 0 or -EINVAL. */
 int qkd_epochs_watermark(struct qkd_epochs *e, u64 now, u64 first, u64 last, u64 peer_out,
@@ -190,8 +189,8 @@ int qkd_epochs_force(struct qkd_epochs *e);
  */
 bool qkd_epochs_limit(struct qkd_epochs *e, u64 now);
 
-/** A soft limit for the next outbound SA: @limit less its jitter. */
-u64 qkd_epochs_soft(struct qkd_epochs *e, u64 limit);
+/** A soft limit for the outbound SA of @epoch: @limit less its jitter. */
+u64 qkd_epochs_soft(const struct qkd_epochs *e, u64 epoch, u64 limit);
 
 /** The outbound SA in use went at a hard limit: BLOCKED until an epoch is ready. */
 void qkd_epochs_expired(struct qkd_epochs *e, u64 now);
@@ -204,7 +203,8 @@ int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch);
  * @in: the inbound SA is not there any more
  * @out: the outbound one is not, though it was in use or in its grace time
  *
- * What is left of them is removed at once. With the inbound SA goes an outbound
+ * What is left of them is removed at once, and with the outbound SA in use all
+ * others that packets would find instead. With the inbound SA goes an outbound
  * one that is not in use yet: both ends then make room for a new epoch. Without
  * an outbound SA the channel is IDLE until an epoch is ready.
  *

@@ -91,7 +91,7 @@ static const char *run(struct end *t)
 static void put(struct end *t, u64 epoch)
 {
 	assert_int_equal(qkd_epochs_may_put(&t->e, epoch), 0);
-	qkd_epochs_put(&t->e, epoch, NULL);
+	qkd_epochs_put(&t->e, epoch, (u32)epoch * 2654435761U, NULL);
 }
 
 static void put_all(struct end *t, u64 first, u64 last)
@@ -459,7 +459,7 @@ static void all_sas_are_lost(void **state)
 	assert_int_equal(t.e.out, NONE);
 	assert_false(qkd_epochs_inbound(&t.e, &first, &last));
 	lost(&t, 1, true, true, false); /* told once */
-	assert_string_equal(run(&t), "i0 o1 i1 f1 o2 i2 f2");
+	assert_string_equal(run(&t), "o0 i0 f0 o1 i1 f1 o2 i2 f2");
 	assert_int_equal(qkd_epochs_may_put(&t.e, 2), -ESTALE);
 	put_all(&t, 3, 4);
 	watermark(&t, 3, 4, 1);
@@ -601,6 +601,53 @@ static void what_can_never_have_its_number_is_given_up(void **state)
 	end(&t);
 }
 
+static void a_failed_epoch_does_not_keep_the_queue(void **state)
+{
+	struct end t;
+
+	begin(&t, &macsec, 0);
+	put_all(&t, 0, 1);
+	put_all(&t, 4, 5);
+	t.fail_activate = 1;
+	watermark(&t, 0, 1, NONE);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 1000), "+1! X o1 f4 f5");
+	put(&t, 6);
+	watermark(&t, 0, 6, NONE);
+	assert_string_equal(run(&t), "+6");
+	end(&t);
+}
+
+static void what_is_blocked_is_forgotten(void **state)
+{
+	struct qkd_epochs_config config = macsec;
+	struct end t;
+
+	config.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	begin(&t, &config, 0);
+	put(&t, 0);
+	watermark(&t, 0, 0, 1);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 300), "i0");
+	assert_string_equal(after(&t, 700), "X B0 f0");
+	assert_int_equal(t.e.count, 0);
+	end(&t);
+}
+
+static void nothing_older_is_found_when_the_one_in_use_is_lost(void **state)
+{
+	struct end t;
+
+	begin(&t, &esp, 0);
+	put_all(&t, 0, 1);
+	watermark(&t, 0, 1, NONE);
+	run(&t);
+	assert_string_equal(after(&t, 1000), "+1");
+	assert_true(qkd_epochs_lost(&t.e, t.now, &t.slot[1], false, true));
+	assert_string_equal(run(&t), "o0 o1");
+	end(&t);
+}
+
 static void passed_epochs_leave_the_queue(void **state)
 {
 	struct end t;
@@ -676,7 +723,6 @@ static void jitter_only_hastens(void **state)
 	struct end t;
 
 	config.jitter_ms = 500;
-	config.seed = 7;
 	begin(&t, &config, 0);
 	for (epoch = 0; epoch < 200; epoch++) {
 		u64 before = t.now;
@@ -689,7 +735,7 @@ static void jitter_only_hastens(void **state)
 		before = t.e.due - before;
 		least = epoch && before < least ? before : least;
 		most = before > most ? before : most;
-		limit = qkd_epochs_soft(&t.e, 1ULL << 40);
+		limit = qkd_epochs_soft(&t.e, epoch, 1ULL << 40);
 		assert_true(limit <= 1ULL << 40 && limit >= 1ULL << 39);
 	}
 	assert_true(least >= 500 && most <= 2000 && least < most);
@@ -765,6 +811,8 @@ static void slots_are_sane(const struct end *t)
 	assert_true(qkd_epochs_ready(&t->e) + qkd_epochs_queued(&t->e) <= t->e.config.lookahead);
 	for (i = 1; i < t->e.count; i++)
 		assert_true(t->e.slot[i - 1].epoch < t->e.slot[i].epoch);
+	for (i = 0; i < t->e.count; i++) /* one that is gone is forgotten */
+		assert_true(t->e.slot[i].in || t->e.slot[i].out);
 	for (i = 0; t->e.config.an_count && i < t->e.count; i++)
 		for (j = i + 1; j < t->e.count; j++)
 			assert_true(t->e.slot[j].in == QKD_SA_QUEUED ||
@@ -858,6 +906,9 @@ int main(void)
 		cmocka_unit_test(epochs_queue_for_their_number),
 		cmocka_unit_test(the_queue_is_left_in_order),
 		cmocka_unit_test(what_can_never_have_its_number_is_given_up),
+		cmocka_unit_test(a_failed_epoch_does_not_keep_the_queue),
+		cmocka_unit_test(what_is_blocked_is_forgotten),
+		cmocka_unit_test(nothing_older_is_found_when_the_one_in_use_is_lost),
 		cmocka_unit_test(passed_epochs_leave_the_queue),
 		cmocka_unit_test(a_failed_installation_is_forgotten),
 		cmocka_unit_test(a_soft_limit_makes_it_due),

@@ -436,7 +436,7 @@ static int install(struct entry *e, const struct qkd_key *key)
 		netlink_sa_free(sa);
 		return err;
 	}
-	qkd_epochs_put(&e->epochs, key->epoch, sa);
+	qkd_epochs_put(&e->epochs, key->epoch, 0, sa);
 	return 0;
 }
 
