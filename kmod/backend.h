@@ -19,6 +19,10 @@ struct xfrm_state;
  * @in: ESP: inbound state, or NULL; a reference is held
  * @out: ESP: outbound state, or NULL; a reference is held
  * @an: MACsec: association number
+ * @queued: MACsec: the material of an epoch that waits for its number, else NULL
+ * @packets: MACsec: frames sent by the device, when @an began to encrypt; then,
+ *           when another followed, those sent meanwhile
+ * @bytes: MACsec: likewise octets
  */
 struct qkd_sa {
 	u64 epoch;
@@ -26,12 +30,15 @@ struct qkd_sa {
 	struct xfrm_state *in;
 	struct xfrm_state *out;
 	u8 an;
+	struct qkd_key *queued;
+	u64 packets;
+	u64 bytes;
 };
 
 /**
  * struct qkd_backend - IPsec or MACsec
  * @open: the channel begins. Return: 0 or a status of QKD_CMD_CHANNEL_ADD
- * @close: it ends; all SAs are released. NULL: nothing to do
+ * @close: it ends; all SAs are released
  * @install: inbound SA into use, outbound SA built but not in use; @key is the
  *           caller's, who wipes it. Return: 0 or negative errno, nothing stands
  * @activate: encrypt with @sa from now on; @old, which was in use until now,
@@ -40,7 +47,9 @@ struct qkd_sa {
  *          before; a negative errno: it may still stand, to be tried again
  * @stands: whether the inbound or, if it was activated, the outbound SA is
  *          still there, for all that others may have done
- * @report: fills the backend's part of a listing
+ * @limit: which limits @sa, in use outbound, has reached: QKD_NEWS_SOFT, _HARD or
+ *         0. NULL: the kernel says so by itself
+ * @report: fills the backend's part of a listing; @r->out is set
  */
 struct qkd_backend {
 	int (*open)(struct qkd_chan *c);
@@ -49,6 +58,7 @@ struct qkd_backend {
 	int (*activate)(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old);
 	int (*remove)(struct qkd_chan *c, struct qkd_sa *sa, bool out);
 	bool (*stands)(struct qkd_chan *c, const struct qkd_sa *sa, bool out);
+	unsigned int (*limit)(struct qkd_chan *c, const struct qkd_sa *sa);
 	void (*report)(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r);
 };
 

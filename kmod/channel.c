@@ -10,13 +10,21 @@
 #include "record.h"
 #include "rollover.h"
 
-static void put_channel(struct qkd_chan *c)
+/* Nobody finds the channel any more, so nobody starts its work again. */
+static void free_channel(struct work_struct *work)
 {
-	if (!refcount_dec_and_test(&c->users))
-		return;
+	struct qkd_chan *c = container_of(to_rcu_work(work), struct qkd_chan, free);
+
+	cancel_delayed_work_sync(&c->work);
 	mutex_destroy(&c->lock);
 	kvfree(c->epochs.slot);
-	kfree_rcu(c, rcu);
+	kfree(c);
+}
+
+static void put_channel(struct qkd_chan *c)
+{
+	if (refcount_dec_and_test(&c->users))
+		qkd_rollover_free(&c->free);
 }
 
 static bool is_macsec(const struct qkd_channel *config)
@@ -39,6 +47,7 @@ static int init_epochs(struct qkd_chan *c)
 	const struct qkd_epochs_config config = {
 		.lookahead = c->config.lookahead,
 		.rollover_ms = c->config.rollover_ms,
+		.jitter_ms = c->config.jitter_ms,
 		.grace_ms = c->config.grace_ms,
 		.hard_ms = c->config.hard_ms,
 		.on_exhausted = c->config.on_exhausted,
@@ -65,6 +74,7 @@ static struct qkd_chan *new_channel(struct qkd_netns *ns, const struct qkd_chann
 	refcount_set(&c->users, 1); /* the caller */
 	mutex_init(&c->lock);
 	INIT_DELAYED_WORK(&c->work, qkd_rollover_work);
+	INIT_RCU_WORK(&c->free, free_channel);
 	if (init_epochs(c)) {
 		kfree(c);
 		return NULL;
@@ -151,27 +161,31 @@ int qkd_channel_add(struct qkd_netns *ns, const struct qkd_channel *config)
 	return err;
 }
 
-/* The number stays taken until all is down; who finds it meanwhile sees it dead. */
+/*
+ * The number stays taken until all is down; who finds it meanwhile sees it dead.
+ * Who hears that it is deleted may have it again.
+ */
 static int delete_channel(struct qkd_chan *c)
 {
 	bool ours;
+	int err = 0;
 
 	mutex_lock(&c->lock);
 	ours = c->alive;
 	c->alive = false;
 	if (ours) {
-		qkd_rollover_clear(c);
-		if (c->backend->close)
-			c->backend->close(c);
-		qkd_event_emit(c->ns, c->config.id, QKD_EVENT_DELETED, QKD_EPOCH_NONE, 0, 0);
+		err = qkd_rollover_clear(c);
+		c->backend->close(c);
 	}
 	mutex_unlock(&c->lock);
 	if (!ours)
 		return -ENOENT;
-	cancel_delayed_work_sync(&c->work);
+	refcount_inc(&c->users);
 	leave_table(c);
+	qkd_event_emit(c->ns, c->config.id, QKD_EVENT_DELETED, QKD_EPOCH_NONE, 0, 0);
+	put_channel(c);
 	module_put(THIS_MODULE);
-	return 0;
+	return err ? -EIO : 0;
 }
 
 static struct qkd_chan *hold(struct qkd_netns *ns, u32 id)
@@ -249,6 +263,18 @@ static struct qkd_chan *next_channel(struct qkd_netns *ns, unsigned long *id)
 	return NULL;
 }
 
+void qkd_channel_for_each(struct qkd_netns *ns, void (*act)(struct qkd_chan *c))
+{
+	struct qkd_chan *c;
+	unsigned long id = 0;
+
+	while ((c = next_channel(ns, &id))) {
+		act(c);
+		qkd_channel_unlock(c);
+		cond_resched();
+	}
+}
+
 bool qkd_channel_list(struct qkd_netns *ns, u32 id, struct qkd_channel *r)
 {
 	unsigned long index = id;
@@ -278,6 +304,7 @@ void qkd_channel_count(struct qkd_chan *c, struct qkd_counters *r)
 	r->peer_first = e->peer_first;
 	r->peer_last = e->peer_last;
 	r->ready = qkd_epochs_ready(e);
+	r->queued = qkd_epochs_queued(e);
 	r->events_lost = atomic64_read(&c->ns->events_lost);
 }
 

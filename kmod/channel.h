@@ -18,30 +18,46 @@ struct qkd_netns;
  * @ns: its network namespace
  * @backend: IPsec or MACsec
  * @users: references; the table's is one
- * @rcu: freed when no lookup can see it any more
+ * @free: freed when no lookup can see it any more
+ * @news: QKD_NEWS_* bits that wait for @work; atomic
+ * @in_use: ESP: the outbound state in use, to be compared only; racy
+ * @encoding: MACsec: the association number in use; racy
  * @lock: guards the rest
  * @alive: false until it is open and once it is deleted
  * @rxsc_made: MACsec: the module made the receive channel
  * @epochs: what stands and what is due
  * @counters: without the fields that @epochs knows
- * @work: runs when the next step is due
+ * @work: runs when the next step is due, or there are news
+ * @timer: when @work is due, in milliseconds of the boot clock
  */
 struct qkd_chan {
 	struct qkd_channel config;
 	struct qkd_netns *ns;
 	const struct qkd_backend *backend;
 	refcount_t users;
-	struct rcu_head rcu;
+	struct rcu_work free;
+	unsigned long news;
+	const struct xfrm_state *in_use;
+	u8 encoding;
 	struct mutex lock;
 	bool alive;
 	bool rxsc_made;
 	struct qkd_epochs epochs;
 	struct qkd_counters counters;
 	struct delayed_work work;
+	u64 timer;
 };
+
+/** What a channel is told from outside: qkd_chan.news */
+#define QKD_NEWS_SOFT (1U << 0) /* the outbound SA in use reached a soft limit */
+#define QKD_NEWS_HARD (1U << 1) /* it reached a hard limit, and sends no more */
+#define QKD_NEWS_LOST (1U << 2) /* SAs may be gone */
 
 /** Adds a checked @config. Return: a status of QKD_CMD_CHANNEL_ADD. */
 int qkd_channel_add(struct qkd_netns *ns, const struct qkd_channel *config);
+
+/** Calls @act for each channel; they are locked, and held, one at a time. */
+void qkd_channel_for_each(struct qkd_netns *ns, void (*act)(struct qkd_chan *c));
 
 /** Deletes channel @id with all its SAs. Return: a status of QKD_CMD_CHANNEL_DELETE. */
 int qkd_channel_delete(struct qkd_netns *ns, u32 id);

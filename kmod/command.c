@@ -93,7 +93,8 @@ static int hello(struct qkd_file *f, union record *r)
 	if (r->hello.abi != QKD_ABI_VERSION)
 		err = -EPROTONOSUPPORT;
 	r->hello.abi = QKD_ABI_VERSION;
-	r->hello.features = qkd_ipsec_features() | qkd_macsec_features(f->ns);
+	r->hello.features = qkd_ipsec_features() | qkd_macsec_features(f->ns) |
+			    QKD_FEATURE_LIMITS | QKD_FEATURE_QUEUE;
 	r->hello.max_batch = QKD_MAX_BATCH;
 	r->hello.max_channels = QKD_MAX_CHANNELS;
 	r->hello.max_lookahead = QKD_MAX_LOOKAHEAD;
@@ -118,7 +119,7 @@ static int channel_delete(struct qkd_file *f, union record *r)
 
 static int count(struct qkd_chan *c, struct qkd_counters *r)
 {
-	qkd_rollover_run(c);
+	qkd_rollover_look(c);
 	qkd_channel_count(c, r);
 	return 0;
 }
@@ -244,7 +245,7 @@ static ssize_t epoch_list(const struct run *run)
 		r.status = PTR_ERR(c);
 		return write_record(run, 0, &r);
 	}
-	qkd_rollover_run(c);
+	qkd_rollover_look(c);
 	n = list_epochs(run, c, &r);
 	qkd_channel_unlock(c);
 	return n;

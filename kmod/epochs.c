@@ -275,10 +275,12 @@ static void retire_outbound(struct qkd_epochs *e, u64 now)
 	e->out = QKD_EPOCH_NONE;
 }
 
-void qkd_epochs_expired(struct qkd_epochs *e, u64 now)
+void qkd_epochs_expired(struct qkd_epochs *e)
 {
-	retire_outbound(e, now);
-	e->state = QKD_CHANNEL_BLOCKED;
+	if (e->out == QKD_EPOCH_NONE)
+		return;
+	e->state = QKD_CHANNEL_OVERDUE;
+	e->expired = true;
 }
 
 bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot, bool in, bool out)
@@ -311,7 +313,11 @@ static u64 block_time(const struct qkd_epochs *e)
 	bool hold = e->config.on_exhausted == QKD_EXHAUSTED_HOLD;
 	u64 when = e->due + (hold ? e->config.hard_ms : 0);
 
-	if (e->state != QKD_CHANNEL_OVERDUE || (hold && !e->config.hard_ms))
+	if (e->state != QKD_CHANNEL_OVERDUE)
+		return ~0ULL;
+	if (e->expired)
+		return e->retry;
+	if (hold && !e->config.hard_ms)
 		return ~0ULL;
 	return when > e->retry ? when : e->retry;
 }
@@ -437,6 +443,7 @@ static void set_due(struct qkd_epochs *e, u64 now, u32 random)
 		 random % (e->config.jitter_ms + 1);
 	e->switched = now;
 	e->limited = false;
+	e->expired = false;
 }
 
 static void activated(struct qkd_epochs *e, u64 now, u64 epoch)
@@ -476,6 +483,7 @@ static void blocked(struct qkd_epochs *e, struct qkd_epoch_slot *s, u64 now, int
 	if (s)
 		s->out = QKD_SA_NONE;
 	e->removal = 0;
+	e->expired = false;
 	e->out = QKD_EPOCH_NONE;
 	e->state = QKD_CHANNEL_BLOCKED;
 }

@@ -94,6 +94,7 @@ struct qkd_epochs_config {
  * @state: enum qkd_channel_state
  * @forced: a rollover was asked for and has not happened yet
  * @limited: @due is what a soft limit made it
+ * @expired: a hard limit is reached: what is in use must go
  * @unusable: epochs may have become unusable, or a queued one installable
  */
 struct qkd_epochs {
@@ -113,6 +114,7 @@ struct qkd_epochs {
 	u8 state;
 	bool forced;
 	bool limited;
+	bool expired;
 	bool unusable;
 };
 
@@ -192,8 +194,13 @@ bool qkd_epochs_limit(struct qkd_epochs *e, u64 now);
 /** A soft limit for the outbound SA of @epoch: @limit less its jitter. */
 u64 qkd_epochs_soft(const struct qkd_epochs *e, u64 epoch, u64 limit);
 
-/** The outbound SA in use went at a hard limit: BLOCKED until an epoch is ready. */
-void qkd_epochs_expired(struct qkd_epochs *e, u64 now);
+/**
+ * qkd_epochs_expired - the outbound SA in use has reached a hard limit
+ *
+ * Moves on at once to an epoch that is ready, or blocks, whatever the channel
+ * does when keys run out.
+ */
+void qkd_epochs_expired(struct qkd_epochs *e);
 
 /** Takes @epoch down. Return: 0, -ENOENT, -EBUSY (in use outbound). */
 int qkd_epochs_retire(struct qkd_epochs *e, u64 now, u64 epoch);

@@ -13,6 +13,8 @@ static struct qkd_event *slot(const struct qkd_event_queue *q, u32 n)
 
 int qkd_event_subscribe(struct qkd_netns *ns, struct qkd_event_queue *q)
 {
+	bool room;
+
 	q->ring = kvcalloc(QKD_EVENT_QUEUE, sizeof(*q->ring), GFP_KERNEL_ACCOUNT);
 	if (!q->ring)
 		return -ENOMEM;
@@ -21,15 +23,23 @@ int qkd_event_subscribe(struct qkd_netns *ns, struct qkd_event_queue *q)
 	q->tail = 0;
 	q->head = 0;
 	spin_lock(&ns->readers_lock);
-	list_add_tail(&q->node, &ns->readers);
+	room = ns->reader_count < QKD_EVENT_READERS_MAX;
+	if (room) {
+		list_add_tail(&q->node, &ns->readers);
+		ns->reader_count++;
+	}
 	spin_unlock(&ns->readers_lock);
-	return 0;
+	if (room)
+		return 0;
+	kvfree(q->ring);
+	return -EMFILE;
 }
 
 void qkd_event_unsubscribe(struct qkd_netns *ns, struct qkd_event_queue *q)
 {
 	spin_lock(&ns->readers_lock);
 	list_del(&q->node);
+	ns->reader_count--;
 	spin_unlock(&ns->readers_lock);
 	kvfree(q->ring);
 }
@@ -93,8 +103,7 @@ static bool append(struct qkd_event_queue *q, const struct qkd_event *event)
 void qkd_event_emit(struct qkd_netns *ns, u32 channel, enum qkd_event_type type, u64 epoch,
 		    u64 value, int error)
 {
-	const struct qkd_event event = {
-		.time_ns = ktime_get_real_ns(),
+	struct qkd_event event = {
 		.channel = channel,
 		.type = type,
 		.epoch = epoch,
@@ -103,9 +112,12 @@ void qkd_event_emit(struct qkd_netns *ns, u32 channel, enum qkd_event_type type,
 	};
 	struct qkd_event_queue *q;
 
-	spin_lock(&ns->readers_lock);
-	if (list_empty(&ns->readers))
+	if (list_empty_careful(&ns->readers)) {
 		atomic64_inc(&ns->events_lost);
+		return;
+	}
+	event.time_ns = ktime_get_real_ns();
+	spin_lock(&ns->readers_lock);
 	list_for_each_entry(q, &ns->readers, node)
 		if (append(q, &event))
 			atomic64_inc(&ns->events_lost);

@@ -31,7 +31,10 @@ struct qkd_event_queue {
 /** Events that wait for one reader at most; a power of two. */
 #define QKD_EVENT_QUEUE 1024
 
-/** Starts to collect. Return: 0 or -ENOMEM. */
+/** Files that may be open in one network namespace: each event goes to all. */
+#define QKD_EVENT_READERS_MAX 64
+
+/** Starts to collect. Return: 0, -ENOMEM, or -EMFILE: enough others do. */
 int qkd_event_subscribe(struct qkd_netns *ns, struct qkd_event_queue *q);
 
 /** Stops, and forgets what was not read. */

@@ -244,11 +244,43 @@ static struct net_device *device_of(const struct task *t)
 	return dev && netif_is_macsec(dev) ? dev : NULL;
 }
 
+void qkd_macsec_silence(struct net_device *dev, u8 an)
+{
+	ASSERT_RTNL();
+	if (change_link(dev, an))
+		netdev_warn(dev, "its keys may stay in use\n");
+}
+
+/*
+ * A device that leaves the work to hardware does what that likes without an
+ * association. The driver turns this off only while the device is down.
+ */
+static int refuse_offload(const struct task *t)
+{
+	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, MACSEC_CMD_UPD_OFFLOAD);
+	struct nlattr *nest;
+
+	if (!skb)
+		return -ENOMEM;
+	nest = nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex)
+		       ? NULL
+		       : nla_nest_start_noflag(skb, MACSEC_ATTR_OFFLOAD);
+	if (!nest || nla_put_u8(skb, MACSEC_OFFLOAD_ATTR_TYPE, MACSEC_OFFLOAD_OFF)) {
+		qkd_netlink_drop(skb);
+		return -EMSGSIZE;
+	}
+	nla_nest_end(skb, nest);
+	return qkd_netlink_ask(t->ns->netlink, skb);
+}
+
 static int act_open(struct task *t)
 {
-	int err = ask(t, MACSEC_CMD_ADD_RXSC, false);
 	struct net_device *dev;
+	int err = refuse_offload(t);
 
+	if (err)
+		return err == -EBUSY ? -EOPNOTSUPP : err;
+	err = ask(t, MACSEC_CMD_ADD_RXSC, false);
 	t->c->rxsc_made = !err;
 	if (err && err != -EEXIST)
 		return err;
@@ -354,6 +386,8 @@ static int act_activate(struct task *t)
 	rtnl_lock();
 	dev = device_of(t);
 	err = dev ? switch_quietly(dev, t->an) : -ENODEV;
+	if (!err)
+		WRITE_ONCE(t->c->encoding, t->an);
 	rtnl_unlock();
 	if (err)
 		ask(t, MACSEC_CMD_UPD_TXSA, false);
@@ -390,9 +424,53 @@ static int install(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa 
 	return err == -EBUSY ? -EEXIST : err; /* somebody else's association */
 }
 
+/* All that the device sends, it sends with the association in use. */
+static bool read_sent(const struct qkd_chan *c, u64 *packets, u64 *bytes)
+{
+	struct rtnl_link_stats64 stats = {};
+	struct net_device *dev;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(c->ns->net, c->config.ifindex);
+	if (dev)
+		dev_get_stats(dev, &stats);
+	rcu_read_unlock();
+	*packets = stats.tx_packets;
+	*bytes = stats.tx_bytes;
+	return dev;
+}
+
 static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 {
-	return act_for(c, act_activate, sa);
+	int err = act_for(c, act_activate, sa);
+
+	if (err)
+		return err;
+	read_sent(c, &sa->packets, &sa->bytes);
+	if (old) {
+		old->packets = sa->packets - old->packets;
+		old->bytes = sa->bytes - old->bytes;
+	}
+	return 0;
+}
+
+static unsigned int limit(struct qkd_chan *c, const struct qkd_sa *sa)
+{
+	const struct qkd_channel *config = &c->config;
+	u64 soft_packets = qkd_epochs_soft(&c->epochs, sa->epoch, config->soft_packets);
+	u64 soft_bytes = qkd_epochs_soft(&c->epochs, sa->epoch, config->soft_bytes);
+	u64 packets, bytes;
+
+	if (!read_sent(c, &packets, &bytes))
+		return 0; /* it is lost, which is told otherwise */
+	packets -= sa->packets;
+	bytes -= sa->bytes;
+	if ((config->hard_packets && packets >= config->hard_packets) ||
+	    (config->hard_bytes && bytes >= config->hard_bytes))
+		return QKD_NEWS_HARD;
+	if ((soft_packets && packets >= soft_packets) || (soft_bytes && bytes >= soft_bytes))
+		return QKD_NEWS_SOFT;
+	return 0;
 }
 
 /* No association, no device and no driver are as good as removed. */
@@ -421,7 +499,18 @@ static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
 
 static void report(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r)
 {
+	u64 packets, bytes;
+
 	r->an = sa->an;
+	if (r->out == QKD_SA_READY || r->out == QKD_SA_QUEUED)
+		return;
+	r->packets_out = sa->packets;
+	r->bytes_out = sa->bytes;
+	if (r->out != QKD_SA_ACTIVE)
+		return;
+	read_sent(c, &packets, &bytes);
+	r->packets_out = packets - sa->packets;
+	r->bytes_out = bytes - sa->bytes;
 }
 
 const struct qkd_backend qkd_macsec_backend = {
@@ -431,5 +520,6 @@ const struct qkd_backend qkd_macsec_backend = {
 	.activate = activate,
 	.remove = remove_sa,
 	.stands = stands,
+	.limit = limit,
 	.report = report,
 };

@@ -5,6 +5,7 @@
 
 #include "backend.h"
 
+struct net_device;
 struct qkd_netns;
 
 extern const struct qkd_backend qkd_macsec_backend;
@@ -17,6 +18,13 @@ int qkd_macsec_init(void);
 
 /** Undoes qkd_macsec_init(). */
 void qkd_macsec_exit(void);
+
+/**
+ * qkd_macsec_silence - the device leaves its namespace: it sends no more
+ * @an: an association number that is not in use outbound. The lock of all devices
+ *      is held. The driver drops what has no active association.
+ */
+void qkd_macsec_silence(struct net_device *dev, u8 an);
 
 /** Closes what @ns has open to the driver; the namespace ends. */
 void qkd_macsec_leave(struct qkd_netns *ns);

@@ -4,8 +4,11 @@
 #include <net/netns/generic.h>
 #include "channel.h"
 #include "chardev.h"
+#include "esp_pool.h"
+#include "esp_state.h"
 #include "macsec.h"
 #include "netns.h"
+#include "notify.h"
 #include "rollover.h"
 
 static unsigned int qkd_net_id;
@@ -24,6 +27,7 @@ static int __net_init netns_init(struct net *net)
 	xa_init_flags(&ns->channels, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&ns->reqids, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&ns->ports, XA_FLAGS_ACCOUNT);
+	INIT_WORK(&ns->sweep, qkd_rollover_sweep);
 	spin_lock_init(&ns->readers_lock);
 	INIT_LIST_HEAD(&ns->readers);
 	atomic64_set(&ns->events_lost, 0);
@@ -41,6 +45,7 @@ static void __net_exit netns_exit(struct net *net)
 
 	WARN_ON(!list_empty(&ns->readers));
 	WRITE_ONCE(ns->dead, true);
+	cancel_work_sync(&ns->sweep);
 	qkd_channel_delete_all(ns);
 	qkd_macsec_leave(ns);
 	xa_destroy(&ns->channels);
@@ -65,16 +70,26 @@ static int __init qkd_init(void)
 	err = qkd_macsec_init();
 	if (err)
 		goto err_rollover;
-	err = register_pernet_subsys(&netns_ops);
+	err = qkd_pool_init();
 	if (err)
 		goto err_macsec;
-	err = qkd_chardev_init();
+	err = register_pernet_subsys(&netns_ops);
+	if (err)
+		goto err_pool;
+	err = qkd_notify_init();
 	if (err)
 		goto err_pernet;
+	err = qkd_chardev_init();
+	if (err)
+		goto err_notify;
 	return 0;
 
+err_notify:
+	qkd_notify_exit();
 err_pernet:
 	unregister_pernet_subsys(&netns_ops);
+err_pool:
+	qkd_pool_exit();
 err_macsec:
 	qkd_macsec_exit();
 err_rollover:
@@ -86,9 +101,12 @@ err_rollover:
 static void __exit qkd_exit(void)
 {
 	qkd_chardev_exit();
-	unregister_pernet_subsys(&netns_ops);
-	qkd_macsec_exit();
+	qkd_notify_exit();
 	qkd_rollover_exit();
+	unregister_pernet_subsys(&netns_ops);
+	qkd_esp_exit();
+	qkd_pool_exit();
+	qkd_macsec_exit();
 }
 
 module_init(qkd_init);

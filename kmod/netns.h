@@ -7,6 +7,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <net/net_namespace.h>
 
@@ -21,8 +22,10 @@ struct qkd_netlink;
  * @reqids: ESP channels by request ID
  * @ports: MACsec channels by ifindex
  * @count: channels
- * @readers_lock: guards @readers
+ * @sweep: looks after all channels
+ * @readers_lock: guards @readers and @reader_count
  * @readers: struct qkd_event_queue of each open file
+ * @reader_count: of them
  * @events_lost: events that a reader missed, or that had no reader
  * @dead: the namespace ends: its devices are gone, nothing is asked any more
  * @netlink: sockets to the macsec driver, or NULL; macsec's worker owns it
@@ -34,8 +37,10 @@ struct qkd_netns {
 	struct xarray reqids;
 	struct xarray ports;
 	u32 count;
+	struct work_struct sweep;
 	spinlock_t readers_lock;
 	struct list_head readers;
+	u32 reader_count;
 	atomic64_t events_lost;
 	bool dead;
 	struct qkd_netlink *netlink;

@@ -3,6 +3,8 @@
  * What a channel does in time. epochs.c says what is due; this does it through
  * the channel's backend, reports it, and sets the timer for what comes next.
  */
+#include <linux/bitops.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include "channel.h"
@@ -11,27 +13,52 @@
 #include "record.h"
 #include "rollover.h"
 
-/* How soon it is seen that somebody else removed an SA, or that the machine slept. */
-#define POLL_MS 5000
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* How often a backend is asked for limits that nobody tells it of. */
+#define LIMIT_MS 100
 
 static struct workqueue_struct *wq;
 
 int qkd_rollover_init(void)
 {
 	/* Under memory pressure too: pages may be on their way out through a tunnel. */
-	wq = alloc_workqueue("qkd_rollover", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	wq = alloc_workqueue("qkd_rollover", WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	return wq ? 0 : -ENOMEM;
 }
 
 void qkd_rollover_exit(void)
 {
+	rcu_barrier(); /* what waits to be freed is in the queue then */
 	destroy_workqueue(wq);
 }
 
-/*
- * Goes on while the machine sleeps: a key in use is due all the same. The timers
- * do not, so what fell due meanwhile is done within POLL_MS of waking up.
- */
+void qkd_rollover_free(struct rcu_work *free)
+{
+	queue_rcu_work(wq, free);
+}
+
+void qkd_rollover_tell(struct qkd_chan *c, unsigned int news)
+{
+	unsigned long bits = news;
+
+	set_mask_bits(&c->news, 0UL, bits);
+	mod_delayed_work(wq, &c->work, 0);
+}
+
+void qkd_rollover_tell_all(struct qkd_netns *ns)
+{
+	if (!READ_ONCE(ns->dead))
+		queue_work(wq, &ns->sweep);
+}
+
+void qkd_rollover_sweep(struct work_struct *work)
+{
+	qkd_channel_for_each(container_of(work, struct qkd_netns, sweep), qkd_rollover_look);
+}
+
+/* Goes on while the machine sleeps: a key in use is due all the same. */
 static u64 now_ms(void)
 {
 	return ktime_to_ms(ktime_get_boottime());
@@ -53,19 +80,48 @@ static struct qkd_sa *sa_in_use(struct qkd_chan *c)
 	return NULL;
 }
 
+static int activate(struct qkd_chan *c, struct qkd_sa *sa)
+{
+	u64 begin = ktime_get_ns();
+	int err = c->backend->activate(c, sa, sa_in_use(c));
+	u64 took = ktime_get_ns() - begin;
+
+	if (!err && took > c->counters.activation_max_ns)
+		c->counters.activation_max_ns = took;
+	return err;
+}
+
+/* Its number is free: the material that it waited with is used, and wiped. */
+static int install_queued(struct qkd_chan *c, struct qkd_sa *sa)
+{
+	int err = c->backend->install(c, sa->queued, sa);
+
+	kfree_sensitive(sa->queued);
+	sa->queued = NULL;
+	return err;
+}
+
+static void free_sa(struct qkd_sa *sa)
+{
+	kfree_sensitive(sa->queued);
+	kfree(sa);
+}
+
 static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 {
 	struct qkd_sa *sa = action->slot ? action->slot->sa : NULL;
 
 	switch (action->type) {
 	case QKD_ACTION_ACTIVATE:
-		return c->backend->activate(c, sa, sa_in_use(c));
+		return activate(c, sa);
+	case QKD_ACTION_INSTALL:
+		return install_queued(c, sa);
 	case QKD_ACTION_REMOVE_IN:
 	case QKD_ACTION_REMOVE_OUT:
 	case QKD_ACTION_BLOCK:
 		return sa ? c->backend->remove(c, sa, action->type != QKD_ACTION_REMOVE_IN) : 0;
 	case QKD_ACTION_FORGET:
-		kfree(sa);
+		free_sa(sa);
 		break;
 	case QKD_ACTION_EXHAUSTED:
 		break;
@@ -75,7 +131,7 @@ static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 
 static void report_switch(struct qkd_chan *c, u64 epoch)
 {
-	u32 ready = qkd_epochs_ready(&c->epochs);
+	u32 ready = qkd_epochs_ready(&c->epochs) + qkd_epochs_queued(&c->epochs);
 
 	/* The first activation is no rollover. */
 	if (c->counters.last_rollover_ns)
@@ -86,19 +142,37 @@ static void report_switch(struct qkd_chan *c, u64 epoch)
 		emit(c, QKD_EVENT_LOW, QKD_EPOCH_NONE, ready, 0);
 }
 
+static void report_installed(struct qkd_chan *c, u64 epoch)
+{
+	c->counters.installed++;
+	trace_qkd_install(c, epoch);
+	emit(c, QKD_EVENT_INSTALLED, epoch, 0, 0);
+}
+
+static void report_failed(struct qkd_chan *c, u64 epoch, int err)
+{
+	c->counters.failed++;
+	emit(c, QKD_EVENT_FAILED, epoch, 0, err);
+}
+
 static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 {
 	switch (action->type) {
 	case QKD_ACTION_ACTIVATE:
-		if (!err) {
+		if (err)
+			report_failed(c, action->epoch, err);
+		else
 			report_switch(c, action->epoch);
-			break;
-		}
-		c->counters.failed++;
-		emit(c, QKD_EVENT_FAILED, action->epoch, 0, err);
+		break;
+	case QKD_ACTION_INSTALL:
+		if (err)
+			report_failed(c, action->epoch, err);
+		else
+			report_installed(c, action->epoch);
 		break;
 	case QKD_ACTION_FORGET:
 		c->counters.retired++;
+		trace_qkd_retire(c, action->epoch);
 		emit(c, QKD_EVENT_RETIRED, action->epoch, 0, 0);
 		break;
 	case QKD_ACTION_EXHAUSTED:
@@ -118,23 +192,30 @@ static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 	}
 }
 
-/* Sleeps for POLL_MS at most while anything stands: somebody may remove it. */
-static void set_timer(struct qkd_chan *c)
+static bool must_ask_for_limits(const struct qkd_chan *c)
+{
+	return c->backend->limit && (c->config.soft_bytes || c->config.soft_packets) &&
+	       c->epochs.out != QKD_EPOCH_NONE;
+}
+
+static void set_timer(struct qkd_chan *c, u64 now)
 {
 	u64 deadline = qkd_epochs_deadline(&c->epochs);
-	u64 now = now_ms();
 
-	if (!c->epochs.count)
-		return; /* one that still runs finds nothing to do */
+	if (must_ask_for_limits(c))
+		deadline = min(deadline, now + LIMIT_MS);
+	if (deadline == ~0ULL || (deadline == c->timer && delayed_work_pending(&c->work)))
+		return; /* a timer that still runs finds nothing to do */
+	c->timer = deadline;
 	deadline = deadline > now ? deadline - now : 0;
-	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, POLL_MS)));
+	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, UINT_MAX)));
 }
 
 /*
  * A flush of xfrm's states, a macsec device that is removed: without this the
  * peer would be told of SAs that are not there, and move on to them.
  */
-static void find_lost(struct qkd_chan *c)
+static void find_lost(struct qkd_chan *c, u64 now)
 {
 	struct qkd_epochs *e = &c->epochs;
 	u32 i;
@@ -144,26 +225,54 @@ static void find_lost(struct qkd_chan *c)
 		bool in = !c->backend->stands(c, s->sa, false);
 		bool out = !c->backend->stands(c, s->sa, true);
 
-		if (!qkd_epochs_lost(e, now_ms(), s, in, out))
-			continue;
-		c->counters.failed++;
-		emit(c, QKD_EVENT_FAILED, s->epoch, 0, -ESTALE);
+		if (qkd_epochs_lost(e, now, s, in, out))
+			report_failed(c, s->epoch, -ESTALE);
 	}
 }
 
-void qkd_rollover_run(struct qkd_chan *c)
+static void heed_news(struct qkd_chan *c, u64 now)
 {
+	unsigned long news = READ_ONCE(c->news) ? xchg(&c->news, 0) : 0;
+
+	if (must_ask_for_limits(c))
+		news |= c->backend->limit(c, sa_in_use(c));
+	if (news & QKD_NEWS_HARD) {
+		c->counters.hard_expiries += !c->epochs.expired;
+		qkd_epochs_expired(&c->epochs);
+	} else if (news & QKD_NEWS_SOFT) {
+		c->counters.delayed += qkd_epochs_limit(&c->epochs, now);
+	}
+	if (news & QKD_NEWS_LOST)
+		find_lost(c, now);
+}
+
+/* What is due now; what takes long may make more of it due. */
+static void run(struct qkd_chan *c)
+{
+	u64 now = now_ms();
 	struct qkd_action action;
+	bool limited;
 	int err;
 
 	lockdep_assert_held(&c->lock);
-	find_lost(c);
-	while (qkd_epochs_next(&c->epochs, now_ms(), &action)) {
+	heed_news(c, now);
+	while (qkd_epochs_next(&c->epochs, now, &action)) {
+		limited = c->epochs.limited;
+		if (action.type == QKD_ACTION_ACTIVATE)
+			trace_qkd_rollover(c, action.epoch);
 		err = carry_out(c, &action);
-		qkd_epochs_done(&c->epochs, now_ms(), &action, err);
+		now = now_ms();
+		qkd_epochs_done(&c->epochs, now, &action, err);
+		c->counters.limit_rollovers += limited && !c->epochs.limited;
 		report(c, &action, err);
 	}
-	set_timer(c);
+	set_timer(c, now);
+}
+
+void qkd_rollover_look(struct qkd_chan *c)
+{
+	set_mask_bits(&c->news, 0UL, (unsigned long)QKD_NEWS_LOST);
+	run(c);
 }
 
 void qkd_rollover_work(struct work_struct *work)
@@ -172,7 +281,7 @@ void qkd_rollover_work(struct work_struct *work)
 
 	mutex_lock(&c->lock);
 	if (c->alive)
-		qkd_rollover_run(c);
+		run(c);
 	mutex_unlock(&c->lock);
 }
 
@@ -192,21 +301,45 @@ static int spent_status(int err)
 	}
 }
 
-static int install(struct qkd_chan *c, const struct qkd_key *key)
+static struct qkd_sa *new_sa(const struct qkd_key *key)
 {
 	struct qkd_sa *sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
-	int err = -ENOMEM;
 
 	if (!sa)
-		return err;
+		return NULL;
 	sa->epoch = key->epoch;
 	memcpy(sa->key_id, key->key_id, sizeof(sa->key_id));
-	err = c->backend->install(c, key, sa);
+	return sa;
+}
+
+static int queue(struct qkd_sa *sa, const struct qkd_key *key)
+{
+	sa->queued = kmemdup(key, sizeof(*key), GFP_KERNEL_ACCOUNT);
+	return sa->queued ? 0 : -ENOMEM;
+}
+
+/* Both ends have the key ID, so both draw the same from it. */
+static u32 jitter_of(const struct qkd_key *key)
+{
+	return get_unaligned_le32(key->key_id) ^ get_unaligned_le32(key->key_id + 12);
+}
+
+static int take_in(struct qkd_chan *c, const struct qkd_key *key)
+{
+	bool later = qkd_epochs_must_queue(&c->epochs, key->epoch);
+	struct qkd_sa *sa = new_sa(key);
+	int err;
+
+	if (!sa)
+		return -ENOMEM;
+	err = later ? queue(sa, key) : c->backend->install(c, key, sa);
 	if (err) {
-		kfree(sa);
+		free_sa(sa);
 		return err;
 	}
-	qkd_epochs_put(&c->epochs, key->epoch, sa);
+	qkd_epochs_put(&c->epochs, key->epoch, jitter_of(key), sa);
+	if (!later)
+		report_installed(c, key->epoch);
 	return 0;
 }
 
@@ -219,18 +352,19 @@ int qkd_rollover_put(struct qkd_chan *c, const struct qkd_key *key)
 	if (err)
 		return err;
 	err = qkd_epochs_may_put(&c->epochs, key->epoch);
+	if (err == -ENOBUFS) { /* what is lost, or due to go, makes room */
+		qkd_rollover_look(c);
+		err = qkd_epochs_may_put(&c->epochs, key->epoch);
+	}
 	if (err)
 		return err;
-	err = install(c, key);
+	err = take_in(c, key);
 	if (err) {
 		qkd_epochs_spend(&c->epochs, key->epoch);
-		c->counters.failed++;
-		emit(c, QKD_EVENT_FAILED, key->epoch, 0, err);
+		report_failed(c, key->epoch, err);
 		return spent_status(err);
 	}
-	c->counters.installed++;
-	emit(c, QKD_EVENT_INSTALLED, key->epoch, 0, 0);
-	qkd_rollover_run(c);
+	run(c);
 	return 0;
 }
 
@@ -246,7 +380,7 @@ int qkd_rollover_watermark(struct qkd_chan *c, const struct qkd_watermark *r)
 		return err;
 	if (r->peer_out != QKD_EPOCH_NONE && r->peer_out != before)
 		emit(c, QKD_EVENT_PEER_MOVED, r->peer_out, 0, 0);
-	qkd_rollover_run(c);
+	run(c);
 	return 0;
 }
 
@@ -259,7 +393,7 @@ int qkd_rollover_force(struct qkd_chan *c, struct qkd_rollover *r)
 	err = qkd_epochs_force(&c->epochs);
 	if (err)
 		return err;
-	qkd_rollover_run(c);
+	run(c);
 	if (c->epochs.out == before || c->epochs.out == QKD_EPOCH_NONE)
 		return -EAGAIN; /* none of the ready ones would go in, or stood */
 	r->epoch = c->epochs.out;
@@ -273,26 +407,34 @@ int qkd_rollover_retire(struct qkd_chan *c, u64 epoch)
 	lockdep_assert_held(&c->lock);
 	err = qkd_epochs_retire(&c->epochs, now_ms(), epoch);
 	if (!err)
-		qkd_rollover_run(c);
+		run(c);
 	return err;
 }
 
+static bool is_installed(u8 state)
+{
+	return state != QKD_SA_NONE && state != QKD_SA_QUEUED;
+}
+
 /* The channel goes whatever happens: an SA that will not is left, and told of. */
-void qkd_rollover_clear(struct qkd_chan *c)
+int qkd_rollover_clear(struct qkd_chan *c)
 {
 	struct qkd_epochs *e = &c->epochs;
+	int result = 0;
 	u32 i;
 
 	lockdep_assert_held(&c->lock);
 	for (i = 0; i < e->count; i++) {
 		struct qkd_epoch_slot *s = &e->slot[i];
-		int err = s->out == QKD_SA_NONE ? 0 : c->backend->remove(c, s->sa, true);
+		int err = is_installed(s->out) ? c->backend->remove(c, s->sa, true) : 0;
 
-		if (s->in != QKD_SA_NONE)
+		if (is_installed(s->in))
 			err = c->backend->remove(c, s->sa, false) ?: err;
 		if (err)
 			emit(c, QKD_EVENT_FAILED, s->epoch, 0, err);
-		kfree(s->sa);
+		result = err ?: result;
+		free_sa(s->sa);
 	}
 	e->count = 0;
+	return result;
 }

@@ -7,12 +7,28 @@
 #include "qkd_uapi.h"
 
 struct qkd_chan;
+struct qkd_netns;
 
 /** Makes the work queue that all channels share. Return: 0 or -ENOMEM. */
 int qkd_rollover_init(void);
 
-/** Undoes qkd_rollover_init(); no channel is left. */
+/** Undoes qkd_rollover_init(); no channel is left, but some may wait to be freed. */
 void qkd_rollover_exit(void);
+
+/** Lets @free run in the queue after a grace period; any context. */
+void qkd_rollover_free(struct rcu_work *free);
+
+/**
+ * qkd_rollover_tell - wakes @c up with @news, QKD_NEWS_*
+ * Any context. @c was found under RCU, which still protects it.
+ */
+void qkd_rollover_tell(struct qkd_chan *c, unsigned int news);
+
+/** Lets every channel of @ns see what is lost, and what is due. Any context. */
+void qkd_rollover_tell_all(struct qkd_netns *ns);
+
+/** The work of a namespace that does so. */
+void qkd_rollover_sweep(struct work_struct *work);
 
 /** The delayed work of a channel: does what is due. */
 void qkd_rollover_work(struct work_struct *work);
@@ -35,13 +51,16 @@ int qkd_rollover_force(struct qkd_chan *c, struct qkd_rollover *r);
 int qkd_rollover_retire(struct qkd_chan *c, u64 epoch);
 
 /**
- * qkd_rollover_run - does what is due on the locked channel
+ * qkd_rollover_look - finds out what others removed, then does what is due
  *
- * Also finds out what others removed. Call before saying what stands.
+ * Call on the locked channel before saying what stands.
  */
-void qkd_rollover_run(struct qkd_chan *c);
+void qkd_rollover_look(struct qkd_chan *c);
 
-/** Takes every SA of the locked channel down; it is being deleted. */
-void qkd_rollover_clear(struct qkd_chan *c);
+/**
+ * qkd_rollover_clear - takes every SA of the locked channel down; it is being deleted
+ * Return: 0, or the last error of what could not be removed
+ */
+int qkd_rollover_clear(struct qkd_chan *c);
 
 #endif

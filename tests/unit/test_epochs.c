@@ -465,7 +465,7 @@ static void all_sas_are_lost(void **state)
 	watermark(&t, 3, 4, 1);
 	assert_string_equal(run(&t), "+3");
 	assert_int_equal(t.e.state, QKD_CHANNEL_ACTIVE);
-	assert_string_equal(after(&t, 300), "o0 f0");
+	assert_string_equal(after(&t, 300), "");
 	end(&t);
 }
 
@@ -707,11 +707,20 @@ static void a_hard_limit_blocks_until_a_key_comes(void **state)
 	watermark(&t, 0, 2, NONE);
 	run(&t);
 	assert_string_equal(after(&t, 1000), "+1");
-	qkd_epochs_expired(&t.e, t.now);
-	assert_string_equal(run(&t), "o0 o1");
+	qkd_epochs_expired(&t.e);
+	t.fail_remove = 1;
+	assert_string_equal(run(&t), "o0 B1!");
+	assert_int_equal(t.e.state, QKD_CHANNEL_OVERDUE);
+	t.fail_remove = NONE;
+	assert_string_equal(after(&t, QKD_EPOCHS_RETRY_MS), "B1");
 	assert_int_equal(t.e.state, QKD_CHANNEL_BLOCKED);
+	qkd_epochs_expired(&t.e);
 	put(&t, 2);
 	assert_string_equal(run(&t), "+2");
+	put(&t, 3);
+	watermark(&t, 0, 3, NONE);
+	qkd_epochs_expired(&t.e);
+	assert_string_equal(run(&t), "+3");
 	end(&t);
 }
 
