@@ -86,10 +86,12 @@ endef
 $(foreach t,qkdctl qkdsim,$(eval $(call tool,$(t))))
 
 # Helper programs of tests: tests/{scenarios,bench,vm}/NAME.c is $(O)/NAME. Those
-# of the module's tests are static: in a guest they start in half the time.
+# of the module's tests are static: in a guest they start in half the time. What
+# the benchmarks share is in tests/bench/lib.
 HELPERS  := $(wildcard tests/scenarios/*.c tests/bench/*.c tests/vm/*.c)
+BENCH_LIB := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/lib/*.c))
 define helper
-$(O)/$(basename $(notdir $(1))): $(O)/obj/$(1:.c=.o) $(LIB)
+$(O)/$(basename $(notdir $(1))): $(O)/obj/$(1:.c=.o) $(if $(filter tests/bench/%,$(1)),$(BENCH_LIB)) $(LIB)
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ \
 		$$(if $(SANITIZE)$(filter-out tests/vm/%,$(1)),$$(LDLIBS),-static -luring)
 endef
