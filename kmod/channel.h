@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "epochs.h"
 #include "qkd_uapi.h"
+#include "spi.h"
 
 struct qkd_netns;
 
@@ -21,6 +22,7 @@ struct qkd_netns;
  * @free: freed when no lookup can see it any more
  * @news: QKD_NEWS_* bits that wait for @work; atomic
  * @in_use: ESP: the outbound state in use, to be compared only; racy
+ * @spi: ESP: the SPIs, inbound and outbound
  * @encoding: MACsec: the association number in use; racy
  * @lock: guards the rest
  * @alive: false until it is open and once it is deleted
@@ -38,6 +40,7 @@ struct qkd_chan {
 	struct rcu_work free;
 	unsigned long news;
 	const struct xfrm_state *in_use;
+	struct qkd_spi_keys spi[2];
 	u8 encoding;
 	struct mutex lock;
 	bool alive;

@@ -82,9 +82,10 @@ static ssize_t read_device(struct kiocb *iocb, struct iov_iter *to)
 		err = wait_for_event(f, iocb);
 		if (err)
 			return err;
-		while (iov_iter_count(to) >= sizeof(event) && qkd_event_take(&f->events, &event)) {
+		while (iov_iter_count(to) >= sizeof(event) &&
+		       qkd_event_take(f->ns, &f->events, &event)) {
 			if (copy_to_iter(&event, sizeof(event), to) != sizeof(event)) {
-				qkd_event_put_back(&f->events, &event);
+				qkd_event_put_back(f->ns, &f->events, &event);
 				return done ?: -EFAULT;
 			}
 			done += sizeof(event);

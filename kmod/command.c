@@ -44,6 +44,8 @@ static_assert(!offsetof(struct qkd_counters, status) && !offsetof(struct qkd_epo
  * @count: records
  * @size: octets of each
  * @flags: how the ring runs the command
+ * @in: where the next record is read
+ * @out: where the next one is written back
  */
 struct run {
 	struct io_uring_cmd *cmd;
@@ -52,33 +54,24 @@ struct run {
 	u32 count;
 	u32 size;
 	unsigned int flags;
+	struct iov_iter in;
+	struct iov_iter out;
 };
 
-static int import(const struct run *run, u32 first, u32 count, int rw, struct iov_iter *iter)
+static int import(struct run *run, int rw, struct iov_iter *iter)
 {
-	return qkd_compat_import_fixed(run->addr + (u64)first * run->size,
-				       (unsigned long)count * run->size, rw, iter, run->cmd,
-				       run->flags);
+	return qkd_compat_import_fixed(run->addr, (unsigned long)run->count * run->size, rw, iter,
+				       run->cmd, run->flags);
 }
 
-static int read_record(const struct run *run, u32 i, union record *r)
+static int read_record(struct run *run, union record *r)
 {
-	struct iov_iter iter;
-	int err = import(run, i, 1, WRITE, &iter);
-
-	if (err)
-		return err;
-	return copy_from_iter(r, run->size, &iter) == run->size ? 0 : -EFAULT;
+	return copy_from_iter(r, run->size, &run->in) == run->size ? 0 : -EFAULT;
 }
 
-static int write_record(const struct run *run, u32 i, const union record *r)
+static int write_record(struct run *run, const union record *r)
 {
-	struct iov_iter iter;
-	int err = import(run, i, 1, READ, &iter);
-
-	if (err)
-		return err;
-	return copy_to_iter(r, run->size, &iter) == run->size ? 0 : -EFAULT;
+	return copy_to_iter(r, run->size, &run->out) == run->size ? 0 : -EFAULT;
 }
 
 /* Commands on one record: each returns the record's status. */
@@ -93,8 +86,8 @@ static int hello(struct qkd_file *f, union record *r)
 	if (r->hello.abi != QKD_ABI_VERSION)
 		err = -EPROTONOSUPPORT;
 	r->hello.abi = QKD_ABI_VERSION;
-	r->hello.features = qkd_ipsec_features() | qkd_macsec_features(f->ns) |
-			    QKD_FEATURE_LIMITS | QKD_FEATURE_QUEUE;
+	r->hello.features = qkd_ipsec_features() | qkd_macsec_features(f->ns) | QKD_FEATURE_LIMITS |
+			    QKD_FEATURE_QUEUE;
 	r->hello.max_batch = QKD_MAX_BATCH;
 	r->hello.max_channels = QKD_MAX_CHANNELS;
 	r->hello.max_lookahead = QKD_MAX_LOOKAHEAD;
@@ -160,7 +153,7 @@ static int put_key(struct qkd_file *f, union record *r)
 	return err;
 }
 
-static ssize_t act_on_each(const struct run *run, int (*act)(struct qkd_file *f, union record *r))
+static ssize_t act_on_each(struct run *run, int (*act)(struct qkd_file *f, union record *r))
 {
 	union record r;
 	ssize_t good = 0;
@@ -168,12 +161,12 @@ static ssize_t act_on_each(const struct run *run, int (*act)(struct qkd_file *f,
 	int err;
 
 	for (i = 0; i < run->count; i++) {
-		err = read_record(run, i, &r);
+		err = read_record(run, &r);
 		if (err)
 			break;
 		r.status = act(run->file, &r);
 		good += !r.status;
-		err = write_record(run, i, &r);
+		err = write_record(run, &r);
 		if (err)
 			break;
 	}
@@ -184,28 +177,28 @@ static ssize_t act_on_each(const struct run *run, int (*act)(struct qkd_file *f,
 /* The listings: the first record says from where. */
 
 /* None listed is no error. */
-static ssize_t write_nothing(const struct run *run, union record *r)
+static ssize_t write_nothing(struct run *run, union record *r)
 {
 	r->status = 0;
-	return write_record(run, 0, r);
+	return write_record(run, r);
 }
 
-static ssize_t channel_list(const struct run *run)
+static ssize_t channel_list(struct run *run)
 {
 	union record r;
 	u32 i, id;
-	int err = read_record(run, 0, &r);
+	int err = read_record(run, &r);
 
 	if (err)
 		return err;
 	err = qkd_record_check_channel_list(&r.channel);
 	if (err) {
 		r.status = err;
-		return write_record(run, 0, &r);
+		return write_record(run, &r);
 	}
 	id = r.channel.id;
 	for (i = 0; i < run->count && qkd_channel_list(run->file->ns, id, &r.channel); i++) {
-		err = write_record(run, i, &r);
+		err = write_record(run, &r);
 		if (err)
 			return err;
 		id = r.channel.id;
@@ -213,14 +206,14 @@ static ssize_t channel_list(const struct run *run)
 	return i ?: write_nothing(run, &r);
 }
 
-static ssize_t list_epochs(const struct run *run, struct qkd_chan *c, union record *r)
+static ssize_t list_epochs(struct run *run, struct qkd_chan *c, union record *r)
 {
 	u64 epoch = r->epoch.epoch;
 	u32 i;
 	int err;
 
 	for (i = 0; i < run->count && qkd_channel_epoch(c, epoch, &r->epoch); i++) {
-		err = write_record(run, i, r);
+		err = write_record(run, r);
 		if (err)
 			return err;
 		epoch = r->epoch.epoch + 1;
@@ -228,22 +221,22 @@ static ssize_t list_epochs(const struct run *run, struct qkd_chan *c, union reco
 	return i ?: write_nothing(run, r);
 }
 
-static ssize_t epoch_list(const struct run *run)
+static ssize_t epoch_list(struct run *run)
 {
 	union record r;
 	struct qkd_chan *c;
 	ssize_t n;
-	int err = read_record(run, 0, &r);
+	int err = read_record(run, &r);
 
 	if (err)
 		return err;
 	r.status = qkd_record_check_epoch_list(&r.epoch);
 	if (r.status)
-		return write_record(run, 0, &r);
+		return write_record(run, &r);
 	c = qkd_channel_lock(run->file->ns, r.epoch.channel);
 	if (IS_ERR(c)) {
 		r.status = PTR_ERR(c);
-		return write_record(run, 0, &r);
+		return write_record(run, &r);
 	}
 	qkd_rollover_look(c);
 	n = list_epochs(run, c, &r);
@@ -255,7 +248,7 @@ static ssize_t epoch_list(const struct run *run)
 static const struct {
 	u32 op;
 	int (*act)(struct qkd_file *f, union record *r);
-	ssize_t (*list)(const struct run *run);
+	ssize_t (*list)(struct run *run);
 } commands[] = {
 	{.op = QKD_CMD_HELLO, .act = hello},
 	{.op = QKD_CMD_CHANNEL_ADD, .act = channel_add},
@@ -273,7 +266,6 @@ static int check_run(struct run *run)
 {
 	const struct qkd_cmd *payload = qkd_compat_payload(run->cmd);
 	u32 flags = READ_ONCE(payload->flags);
-	struct iov_iter iter;
 
 	run->addr = READ_ONCE(payload->addr);
 	run->count = READ_ONCE(payload->count);
@@ -284,7 +276,7 @@ static int check_run(struct run *run)
 		return -EINVAL;
 	if (run->count > QKD_MAX_BATCH)
 		return -E2BIG;
-	return import(run, 0, run->count, WRITE, &iter);
+	return import(run, WRITE, &run->in) ?: import(run, READ, &run->out);
 }
 
 static ssize_t command(struct io_uring_cmd *cmd, unsigned int flags)

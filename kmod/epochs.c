@@ -157,8 +157,7 @@ static struct qkd_epoch_slot *number_holder(const struct qkd_epochs *e, u64 epoc
  */
 static bool never_free(const struct qkd_epochs *e, u64 epoch)
 {
-	return e->config.an_count && e->count &&
-	       same_number(e, e->slot[e->count - 1].epoch, epoch);
+	return e->config.an_count && e->count && same_number(e, e->slot[e->count - 1].epoch, epoch);
 }
 
 int qkd_epochs_may_put(const struct qkd_epochs *e, u64 epoch)

@@ -229,9 +229,9 @@ bool qkd_epochs_next(struct qkd_epochs *e, u64 now, struct qkd_action *action);
  * qkd_epochs_done - @action was carried out, or failed with @err (negative)
  *
  * A failed ACTIVATE retires that epoch's outbound side and the next ready one
- * is tried. An INSTALL that failed leaves nothing of the epoch but FORGET. A failed removal is due again after QKD_EPOCHS_RETRY_MS, and so is
- * BLOCK: until it succeeds the channel is OVERDUE and the epoch in use. That an
- * SA is not there any more is no failure.
+ * is tried. An INSTALL that failed leaves nothing of the epoch but FORGET. A failed removal is due
+ * again after QKD_EPOCHS_RETRY_MS, and so is BLOCK: until it succeeds the channel is OVERDUE and
+ * the epoch in use. That an SA is not there any more is no failure.
  */
 void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *action, int err);
 

@@ -17,7 +17,6 @@
 #include "esp_pool.h"
 #include "esp_state.h"
 #include "netns.h"
-#include "spi.h"
 
 static struct xfrm_state *models[2][2][2]; /* by family, mode, cipher */
 static DEFINE_MUTEX(models_lock);
@@ -26,17 +25,6 @@ static struct xfrm_state **model_of(const struct qkd_channel *config)
 {
 	return &models[config->family == AF_INET6][config->kind == QKD_KIND_ESP_TRANSPORT]
 		      [config->cipher == QKD_CIPHER_CHACHA20_POLY1305];
-}
-
-static __be32 spi_of(const struct qkd_channel *config, u64 epoch, bool out)
-{
-	const u8 *sender = out ? config->local : config->remote;
-	const u8 *receiver = out ? config->remote : config->local;
-	enum qkd_direction direction = memcmp(sender, receiver, QKD_ADDR_BYTES) < 0
-					       ? QKD_DIRECTION_LOW_TO_HIGH
-					       : QKD_DIRECTION_HIGH_TO_LOW;
-
-	return cpu_to_be32(qkd_spi(config->spi_key, direction, epoch));
 }
 
 /* Drops a state that was never inserted; a transform that it has wipes its key. */
@@ -51,16 +39,22 @@ static void discard(struct xfrm_state *x)
  * cloned (XFRM_MSG_MIGRATE) must fail for want of a key, not run with one of
  * zeros.
  */
-static int set_algorithm(struct xfrm_state *x, u8 cipher, u32 key_bits)
+static int set_algorithm(struct xfrm_state *x, const struct xfrm_state *model)
 {
-	struct xfrm_algo_aead *aead = kzalloc(sizeof(*aead) + key_bits / 8, GFP_KERNEL_ACCOUNT);
+	x->aead = kmemdup(model->aead, sizeof(*x->aead), GFP_KERNEL_ACCOUNT);
+	x->geniv = model->geniv;
+	return x->aead ? 0 : -ENOMEM;
+}
 
-	if (!aead)
+/* The model's, with a key of zeros for as long as xfrm_init_state() wants one. */
+static int set_model_algorithm(struct xfrm_state *x, u8 cipher)
+{
+	x->aead = kzalloc(sizeof(*x->aead) + QKD_POOL_KEYMAT_BYTES, GFP_KERNEL);
+	if (!x->aead)
 		return -ENOMEM;
-	strscpy(aead->alg_name, qkd_pool_aead_name(cipher), sizeof(aead->alg_name));
-	aead->alg_key_len = key_bits;
-	aead->alg_icv_len = QKD_POOL_ICV_BYTES * 8;
-	x->aead = aead;
+	strscpy(x->aead->alg_name, qkd_pool_aead_name(cipher), sizeof(x->aead->alg_name));
+	x->aead->alg_key_len = QKD_POOL_KEYMAT_BYTES * 8;
+	x->aead->alg_icv_len = QKD_POOL_ICV_BYTES * 8;
 	x->geniv = QKD_POOL_GENIV;
 	return 0;
 }
@@ -82,7 +76,7 @@ static int build_model(const struct qkd_channel *config, struct xfrm_state **mod
 	if (!x)
 		return -ENOMEM;
 	set_mode(x, config);
-	err = set_algorithm(x, config->cipher, QKD_POOL_KEYMAT_BYTES * 8);
+	err = set_model_algorithm(x, config->cipher);
 	if (!err)
 		err = qkd_compat_init_state(x);
 	x->km.state = XFRM_STATE_VOID;
@@ -90,6 +84,7 @@ static int build_model(const struct qkd_channel *config, struct xfrm_state **mod
 		discard(x);
 		return err;
 	}
+	x->aead->alg_key_len = 0;
 	qkd_pool_give(config->cipher, x->data);
 	x->data = NULL;
 	*model = x;
@@ -192,17 +187,18 @@ struct xfrm_state *qkd_esp_build(struct qkd_chan *c, u64 epoch, const struct qkd
 				 bool out)
 {
 	const struct qkd_channel *config = &c->config;
+	const struct xfrm_state *model = *model_of(config);
 	struct xfrm_state *x = xfrm_state_alloc(c->ns->net);
 	int err;
 
 	if (!x)
 		return ERR_PTR(-ENOMEM);
-	x->id.spi = spi_of(config, epoch, out);
+	x->id.spi = cpu_to_be32(qkd_spi_permute(&c->spi[out], epoch));
 	set_mode(x, config);
 	set_channel(x, config, out);
 	qkd_compat_set_dir(x, out);
-	follow_model(x, *model_of(config));
-	err = set_algorithm(x, config->cipher, 0) ?: set_replay(x, out ? 1 : config->replay_window)
+	follow_model(x, model);
+	err = set_algorithm(x, model) ?: set_replay(x, out ? 1 : config->replay_window)
 						  ?: set_key(x, c, m);
 	if (err) {
 		discard(x);

@@ -18,7 +18,6 @@ int qkd_event_subscribe(struct qkd_netns *ns, struct qkd_event_queue *q)
 	q->ring = kvcalloc(QKD_EVENT_QUEUE, sizeof(*q->ring), GFP_KERNEL_ACCOUNT);
 	if (!q->ring)
 		return -ENOMEM;
-	spin_lock_init(&q->lock);
 	init_waitqueue_head(&q->wait);
 	q->tail = 0;
 	q->head = 0;
@@ -49,30 +48,31 @@ bool qkd_event_pending(const struct qkd_event_queue *q)
 	return READ_ONCE(q->head) != READ_ONCE(q->tail);
 }
 
-bool qkd_event_take(struct qkd_event_queue *q, struct qkd_event *event)
+bool qkd_event_take(struct qkd_netns *ns, struct qkd_event_queue *q, struct qkd_event *event)
 {
 	bool any;
 
-	spin_lock(&q->lock);
+	spin_lock(&ns->readers_lock);
 	any = q->head != q->tail;
 	if (any) {
 		*event = *slot(q, q->tail);
 		WRITE_ONCE(q->tail, q->tail + 1);
 	}
-	spin_unlock(&q->lock);
+	spin_unlock(&ns->readers_lock);
 	return any;
 }
 
-void qkd_event_put_back(struct qkd_event_queue *q, const struct qkd_event *event)
+void qkd_event_put_back(struct qkd_netns *ns, struct qkd_event_queue *q,
+			const struct qkd_event *event)
 {
-	spin_lock(&q->lock);
+	spin_lock(&ns->readers_lock);
 	if (q->head - q->tail < QKD_EVENT_QUEUE) {
 		WRITE_ONCE(q->tail, q->tail - 1);
 		*slot(q, q->tail) = *event;
 	} else {
 		slot(q, q->tail)->lost += event->lost + 1; /* others came meanwhile */
 	}
-	spin_unlock(&q->lock);
+	spin_unlock(&ns->readers_lock);
 }
 
 /* The oldest goes: the next one that is read then says so at once. */
@@ -87,16 +87,14 @@ static void drop_oldest(struct qkd_event_queue *q)
 /* Return: whether an older event had to go. */
 static bool append(struct qkd_event_queue *q, const struct qkd_event *event)
 {
-	bool full;
+	bool full = q->head - q->tail == QKD_EVENT_QUEUE;
 
-	spin_lock(&q->lock);
-	full = q->head - q->tail == QKD_EVENT_QUEUE;
 	if (full)
 		drop_oldest(q);
 	*slot(q, q->head) = *event;
 	WRITE_ONCE(q->head, q->head + 1);
-	spin_unlock(&q->lock);
-	wake_up_interruptible_poll(&q->wait, EPOLLIN | EPOLLRDNORM);
+	if (wq_has_sleeper(&q->wait))
+		wake_up_interruptible_poll(&q->wait, EPOLLIN | EPOLLRDNORM);
 	return full;
 }
 

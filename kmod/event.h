@@ -11,9 +11,9 @@
 struct qkd_netns;
 
 /**
- * struct qkd_event_queue - the events that one open file has not read yet
+ * struct qkd_event_queue - the events that one open file has not read yet; its
+ *                          namespace's readers_lock guards them
  * @node: in qkd_netns.readers
- * @lock: guards the rest
  * @wait: readers and pollers
  * @ring: QKD_EVENT_QUEUE events, the oldest at @tail
  * @tail: counts events taken out
@@ -21,7 +21,6 @@ struct qkd_netns;
  */
 struct qkd_event_queue {
 	struct list_head node;
-	spinlock_t lock;
 	wait_queue_head_t wait;
 	struct qkd_event *ring;
 	u32 tail;
@@ -41,10 +40,11 @@ int qkd_event_subscribe(struct qkd_netns *ns, struct qkd_event_queue *q);
 void qkd_event_unsubscribe(struct qkd_netns *ns, struct qkd_event_queue *q);
 
 /** Takes the oldest event out. Return: whether there was one. */
-bool qkd_event_take(struct qkd_event_queue *q, struct qkd_event *event);
+bool qkd_event_take(struct qkd_netns *ns, struct qkd_event_queue *q, struct qkd_event *event);
 
 /** Puts one back that was taken out last and did not get to its reader. */
-void qkd_event_put_back(struct qkd_event_queue *q, const struct qkd_event *event);
+void qkd_event_put_back(struct qkd_netns *ns, struct qkd_event_queue *q,
+			const struct qkd_event *event);
 
 /** Whether an event waits; no lock needed, the answer may be old. */
 bool qkd_event_pending(const struct qkd_event_queue *q);

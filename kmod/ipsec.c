@@ -32,12 +32,22 @@ u64 qkd_ipsec_features(void)
 	return features;
 }
 
+/* Both ends see a direction alike: by which of the addresses sends. */
+static void schedule_spis(struct qkd_chan *c)
+{
+	bool low = memcmp(c->config.local, c->config.remote, QKD_ADDR_BYTES) < 0;
+
+	qkd_spi_schedule(&c->spi[low], c->config.spi_key, QKD_DIRECTION_LOW_TO_HIGH);
+	qkd_spi_schedule(&c->spi[!low], c->config.spi_key, QKD_DIRECTION_HIGH_TO_LOW);
+}
+
 static int open_channel(struct qkd_chan *c)
 {
 	int err = qkd_esp_prepare(&c->config);
 
 	if (err)
 		return err == -ENOMEM ? err : -EOPNOTSUPP;
+	schedule_spis(c);
 	qkd_pool_join(c->config.cipher);
 	return 0;
 }
@@ -87,8 +97,7 @@ static void set_limits(const struct qkd_chan *c, struct qkd_sa *sa)
 	struct xfrm_lifetime_cfg *lft = &sa->out->lft;
 
 	if (c->config.soft_bytes)
-		lft->soft_byte_limit =
-			qkd_epochs_soft(&c->epochs, sa->epoch, c->config.soft_bytes);
+		lft->soft_byte_limit = qkd_epochs_soft(&c->epochs, sa->epoch, c->config.soft_bytes);
 	if (c->config.soft_packets)
 		lft->soft_packet_limit =
 			qkd_epochs_soft(&c->epochs, sa->epoch, c->config.soft_packets);

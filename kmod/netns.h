@@ -23,7 +23,7 @@ struct qkd_netlink;
  * @ports: MACsec channels by ifindex
  * @count: channels
  * @sweep: looks after all channels
- * @readers_lock: guards @readers and @reader_count
+ * @readers_lock: guards @readers, what they have to read, and @reader_count
  * @readers: struct qkd_event_queue of each open file
  * @reader_count: of them
  * @events_lost: events that a reader missed, or that had no reader

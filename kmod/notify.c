@@ -97,8 +97,7 @@ static int heard_power(struct notifier_block *nb, unsigned long event, void *dat
 	if (event != PM_POST_SUSPEND && event != PM_POST_HIBERNATION)
 		return NOTIFY_DONE;
 	down_read(&net_rwsem);
-	for_each_net(net)
-		qkd_rollover_tell_all(qkd_netns_get(net));
+	for_each_net(net) qkd_rollover_tell_all(qkd_netns_get(net));
 	up_read(&net_rwsem);
 	return NOTIFY_DONE;
 }

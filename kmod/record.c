@@ -13,12 +13,22 @@
 #include "record.h"
 #include "spi.h"
 
+static __u64 word(const __u8 *p)
+{
+	__u64 w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
 /* The time taken does not depend on where the first difference is: these are keys. */
 static bool is_zero(const void *data, size_t len)
 {
 	const __u8 *p = data;
-	__u8 any = 0;
+	__u64 any = 0;
 
+	for (; len >= sizeof(any); len -= sizeof(any), p += sizeof(any))
+		any |= word(p);
 	while (len--)
 		any |= *p++;
 	return !any;
@@ -27,8 +37,10 @@ static bool is_zero(const void *data, size_t len)
 static bool is_equal(const void *a, const void *b, size_t len)
 {
 	const __u8 *p = a, *q = b;
-	__u8 any = 0;
+	__u64 any = 0;
 
+	for (; len >= sizeof(any); len -= sizeof(any), p += sizeof(any), q += sizeof(any))
+		any |= word(p) ^ word(q);
 	while (len--)
 		any |= *p++ ^ *q++;
 	return !any;

@@ -204,8 +204,9 @@ static void set_timer(struct qkd_chan *c, u64 now)
 
 	if (must_ask_for_limits(c))
 		deadline = min(deadline, now + LIMIT_MS);
-	if (deadline == ~0ULL || (deadline == c->timer && delayed_work_pending(&c->work)))
-		return; /* a timer that still runs finds nothing to do */
+	/* A timer that comes too early finds nothing to do, and costs less than to move it. */
+	if (deadline == ~0ULL || (delayed_work_pending(&c->work) && c->timer <= deadline))
+		return;
 	c->timer = deadline;
 	deadline = deadline > now ? deadline - now : 0;
 	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, UINT_MAX)));
@@ -246,7 +247,6 @@ static void heed_news(struct qkd_chan *c, u64 now)
 		find_lost(c, now);
 }
 
-/* What is due now; what takes long may make more of it due. */
 static void run(struct qkd_chan *c)
 {
 	u64 now = now_ms();
@@ -261,7 +261,6 @@ static void run(struct qkd_chan *c)
 		if (action.type == QKD_ACTION_ACTIVATE)
 			trace_qkd_rollover(c, action.epoch);
 		err = carry_out(c, &action);
-		now = now_ms();
 		qkd_epochs_done(&c->epochs, now, &action, err);
 		c->counters.limit_rollovers += limited && !c->epochs.limited;
 		report(c, &action, err);

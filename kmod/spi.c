@@ -6,7 +6,6 @@
  */
 #include "spi.h"
 
-#define ROUNDS	       8
 #define RESERVED_END   0x100U	   /* first SPI that RFC 4303 leaves to us */
 #define FOREIGN_FIRST  0xc0000000U /* strongSwan's range */
 #define FOREIGN_LENGTH 0x10000000U
@@ -33,13 +32,13 @@ static u64 mix(u64 x)
 	return x ^ (x >> 32);
 }
 
-static u32 permute(const u64 round_key[ROUNDS], u32 x)
+static u32 permute(const struct qkd_spi_keys *keys, u32 x)
 {
 	u32 left = x >> 16, right = x & 0xffff;
 	int i;
 
-	for (i = 0; i < ROUNDS; i++) {
-		u32 next = left ^ (mix(round_key[i] + right) & 0xffff);
+	for (i = 0; i < QKD_SPI_ROUNDS; i++) {
+		u32 next = left ^ (mix(keys->round[i] + right) & 0xffff);
 
 		left = right;
 		right = next;
@@ -48,13 +47,13 @@ static u32 permute(const u64 round_key[ROUNDS], u32 x)
 }
 
 /* Both halves of the key and the direction go into every round. */
-static void derive_round_keys(u64 round_key[ROUNDS], const u8 key[16], enum qkd_direction direction)
+void qkd_spi_schedule(struct qkd_spi_keys *keys, const u8 key[16], enum qkd_direction direction)
 {
 	u64 low = load_le64(key), high = load_le64(key + 8);
 	int i;
 
-	for (i = 0; i < ROUNDS; i++)
-		round_key[i] = mix(mix(low + STEP * (2 * i + 1 + (u32)direction)) ^ high);
+	for (i = 0; i < QKD_SPI_ROUNDS; i++)
+		keys->round[i] = mix(mix(low + STEP * (2 * i + 1 + (u32)direction)) ^ high);
 }
 
 static int allowed(u32 spi)
@@ -62,19 +61,25 @@ static int allowed(u32 spi)
 	return spi >= RESERVED_END && spi - FOREIGN_FIRST >= FOREIGN_LENGTH;
 }
 
-u32 qkd_spi(const u8 key[16], enum qkd_direction direction, u64 epoch)
+u32 qkd_spi_permute(const struct qkd_spi_keys *keys, u64 epoch)
 {
-	u64 round_key[ROUNDS];
 	u32 spi;
 
 	if (epoch >= QKD_SPI_EPOCHS)
 		return 0;
-	derive_round_keys(round_key, key, direction);
 	spi = (u32)epoch + RESERVED_END;
 	if (spi >= FOREIGN_FIRST)
 		spi += FOREIGN_LENGTH;
 	do
-		spi = permute(round_key, spi);
+		spi = permute(keys, spi);
 	while (!allowed(spi));
 	return spi;
+}
+
+u32 qkd_spi(const u8 key[16], enum qkd_direction direction, u64 epoch)
+{
+	struct qkd_spi_keys keys;
+
+	qkd_spi_schedule(&keys, key, direction);
+	return qkd_spi_permute(&keys, epoch);
 }

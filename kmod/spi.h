@@ -29,11 +29,26 @@ enum qkd_direction {
 	QKD_DIRECTION_HIGH_TO_LOW = 1,
 };
 
+#define QKD_SPI_ROUNDS 8
+
+/** struct qkd_spi_keys - the permutation of one direction of a channel */
+struct qkd_spi_keys {
+	u64 round[QKD_SPI_ROUNDS];
+};
+
 /**
- * qkd_spi - SPI of @epoch in @direction, host byte order
+ * qkd_spi_schedule - the permutation of @direction
  * @key: qkd_channel.spi_key, 16 octets, taken as two little-endian integers
- * @epoch: below QKD_SPI_EPOCHS
  */
+void qkd_spi_schedule(struct qkd_spi_keys *keys, const u8 key[16], enum qkd_direction direction);
+
+/**
+ * qkd_spi_permute - the SPI of @epoch, host byte order
+ * @epoch: below QKD_SPI_EPOCHS; else the SPI is 0
+ */
+u32 qkd_spi_permute(const struct qkd_spi_keys *keys, u64 epoch);
+
+/** qkd_spi - both in one, for who needs a single one */
 u32 qkd_spi(const u8 key[16], enum qkd_direction direction, u64 epoch);
 
 #endif

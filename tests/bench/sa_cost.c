@@ -24,7 +24,7 @@
 #include "lib/xfrm.h"
 
 /* Old SAs go after DEVICE_GRACE_MS: several such times, and several rounds. */
-#define WARM_NS	   1000000000ULL
+#define WARM_NS	   3000000000ULL
 #define MEASURE_NS 1000000000ULL
 #define ROUNDS_MIN 4
 

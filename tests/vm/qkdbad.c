@@ -128,7 +128,7 @@ static void bad_channels(struct client *c)
 	ADD_WITH("a state", state, 1);
 	ADD_WITH("unknown flag", flags, 1U << 31);
 	ADD_WITH("no lookahead", lookahead, 0);
-	ADD_WITH("much lookahead", lookahead, 65);
+	ADD_WITH("much lookahead", lookahead, 257);
 	ADD_WITH("no family", family, 0);
 	ADD_WITH("short rollover_ms", rollover_ms, 99);
 	ADD_WITH("long rollover_ms", rollover_ms, 86400001);
