@@ -208,7 +208,7 @@ struct xfrm_state *qkd_esp_build(struct qkd_chan *c, u64 epoch, const struct qkd
 }
 
 /* From here on the table has its reference; ours stays. */
-int qkd_esp_insert(struct xfrm_state *x)
+int qkd_esp_insert_in(struct xfrm_state *x)
 {
 	int err;
 
@@ -221,6 +221,14 @@ int qkd_esp_insert(struct xfrm_state *x)
 		xfrm_state_put(x);
 	}
 	return err;
+}
+
+void qkd_esp_insert_out(struct xfrm_state *x)
+{
+	x->km.state = XFRM_STATE_VALID;
+	xfrm_state_hold(x);
+	xfrm_state_insert(x);
+	xfrm_audit_state_add(x, 1, true);
 }
 
 void qkd_esp_remove(u8 cipher, struct xfrm_state *x)

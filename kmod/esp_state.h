@@ -29,8 +29,11 @@ int qkd_esp_prepare(const struct qkd_channel *config);
 struct xfrm_state *qkd_esp_build(struct qkd_chan *c, u64 epoch, const struct qkd_material *m,
 				 bool out);
 
-/** Lets packets find the state. Return: 0, or negative errno: as before. */
-int qkd_esp_insert(struct xfrm_state *x);
+/** Lets packets find an inbound state. Return: 0, or -EEXIST: the SPI is taken. */
+int qkd_esp_insert_in(struct xfrm_state *x);
+
+/** Lets packets find an outbound state; that its SPI is free is the receiver's matter. */
+void qkd_esp_insert_out(struct xfrm_state *x);
 
 /**
  * qkd_esp_remove - takes a state down, wherever it is in its life

@@ -70,7 +70,7 @@ static int install(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa 
 	err = PTR_ERR_OR_ZERO(in);
 	if (err)
 		goto err_out;
-	err = qkd_esp_insert(in);
+	err = qkd_esp_insert_in(in);
 	if (err)
 		goto err_in;
 	sa->in = in;
@@ -84,10 +84,10 @@ err_out:
 	return err;
 }
 
-static void set_dying(struct xfrm_state *x, u8 dying)
+static void set_dying(struct xfrm_state *x)
 {
 	spin_lock_bh(&x->lock);
-	x->km.dying = dying;
+	x->km.dying = 1;
 	spin_unlock_bh(&x->lock);
 }
 
@@ -113,20 +113,13 @@ static void set_limits(const struct qkd_chan *c, struct qkd_sa *sa)
  */
 static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 {
-	int err;
-
 	set_limits(c, sa);
 	sa->out->curlft.add_time = ktime_get_real_seconds();
 	if (old && old->out)
-		set_dying(old->out, 1);
+		set_dying(old->out);
 	WRITE_ONCE(c->in_use, sa->out);
-	err = qkd_esp_insert(sa->out);
-	if (!err)
-		return 0;
-	WRITE_ONCE(c->in_use, old ? old->out : NULL);
-	if (old && old->out)
-		set_dying(old->out, 0);
-	return err;
+	qkd_esp_insert_out(sa->out);
+	return 0;
 }
 
 static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)

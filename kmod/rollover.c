@@ -204,9 +204,8 @@ static void set_timer(struct qkd_chan *c, u64 now)
 
 	if (must_ask_for_limits(c))
 		deadline = min(deadline, now + LIMIT_MS);
-	/* A timer that comes too early finds nothing to do, and costs less than to move it. */
-	if (deadline == ~0ULL || (delayed_work_pending(&c->work) && c->timer <= deadline))
-		return;
+	if (deadline == ~0ULL || (deadline == c->timer && delayed_work_pending(&c->work)))
+		return; /* a timer that still runs finds nothing to do */
 	c->timer = deadline;
 	deadline = deadline > now ? deadline - now : 0;
 	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, UINT_MAX)));
