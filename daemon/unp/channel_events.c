@@ -97,7 +97,7 @@ static void emit_backend_event(struct channel *c, const struct qkd_event *e)
 	else if (e->type == QKD_EVENT_EXHAUSTED)
 		snprintf(text, sizeof(text), "a rollover is due and no epoch is ready");
 	else if (e->type == QKD_EVENT_BLOCKED)
-		snprintf(text, sizeof(text), "the keys ran out: nothing is sent");
+		snprintf(text, sizeof(text), "no key is left that may be used: nothing is sent");
 	else if (e->error)
 		snprintf(text, sizeof(text), "%s", strerror(-e->error));
 	emit_at(c, e->time_ns, type[e->type], e->epoch, text);

@@ -397,6 +397,12 @@ static inline void put_once(struct end *e, uint64_t epoch, uint32_t key)
 		assert_int_equal(p->key_of[epoch], key);
 }
 
+/* Some number that both ends have. */
+static inline uint32_t jitter_of(const struct qkd_key *key)
+{
+	return key_of_id(key->key_id) * 2654435761U >> 8;
+}
+
 /* All between it and the last one failed, which the daemon had not heard of yet. */
 static inline bool never_leaves_the_queue(const struct end *e, uint64_t epoch)
 {
@@ -428,7 +434,7 @@ static inline int put_key(struct end *e, const struct qkd_key *key)
 	sa->out = key->out;
 	queue = qkd_epochs_must_queue(&e->epochs, key->epoch);
 	assert_true(!queue || e->w->config.queue);
-	qkd_epochs_put(&e->epochs, key->epoch, sa);
+	qkd_epochs_put(&e->epochs, key->epoch, jitter_of(key), sa);
 	if (!queue)
 		event(e, QKD_EVENT_INSTALLED, key->epoch, 0);
 	return 0;

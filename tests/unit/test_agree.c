@@ -545,10 +545,8 @@ static void switches_come_early_at_random(void **state)
 		struct world *w = world_begin(26 + i, kind(state));
 
 		w->config.epochs.jitter_ms = jitter[i];
-		w->config.epochs.seed = i + 1;
 		world_start(&w->a);
 		world_start(&w->b);
-		w->b.epochs.random += 77;
 		world_run(w, 200);
 		world_link(w, true);
 		world_run(w, 120000);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -122,13 +121,13 @@ static bool is_macsec(const struct qkd_channel *c)
 	return c->kind == QKD_KIND_MACSEC;
 }
 
-static void draw_limits(struct entry *e)
+static void draw_limits(struct entry *e, uint64_t epoch)
 {
 	const struct qkd_channel *c = &e->config;
 
 	e->limits = (struct netlink_limits){
-		.soft_bytes = qkd_epochs_soft(&e->epochs, c->soft_bytes),
-		.soft_packets = qkd_epochs_soft(&e->epochs, c->soft_packets),
+		.soft_bytes = qkd_epochs_soft(&e->epochs, epoch, c->soft_bytes),
+		.soft_packets = qkd_epochs_soft(&e->epochs, epoch, c->soft_packets),
 		.hard_bytes = c->hard_bytes,
 		.hard_packets = c->hard_packets,
 	};
@@ -149,7 +148,7 @@ static int activate(struct entry *e, struct netlink_sa *sa)
 	uint64_t start = clock_ns(CLOCK_MONOTONIC), took;
 	int err;
 
-	draw_limits(e);
+	draw_limits(e, sa->epoch);
 	err = note_base(e, sa);
 	if (!err)
 		err = netlink_install_activate(e->table->kernel, &e->config, sa, &e->limits);
@@ -356,11 +355,8 @@ static void soft_reached(struct entry *e)
 /* The next epoch is used at once, if there is one. */
 static void hard_reached(struct entry *e)
 {
-	uint64_t epoch = e->epochs.out;
-
-	qkd_epochs_expired(&e->epochs, now_ms());
-	e->counters.hard_expiries++;
-	emit(e, QKD_EVENT_BLOCKED, epoch, 0, 0);
+	e->counters.hard_expiries += !e->epochs.expired;
+	qkd_epochs_expired(&e->epochs);
 }
 
 static bool reached(uint64_t packets, uint64_t packet_limit, uint64_t bytes, uint64_t byte_limit)
@@ -459,21 +455,12 @@ static void release(struct entry *e)
 	free(e);
 }
 
-static uint32_t any_number(void)
-{
-	uint32_t number = 0;
-
-	RAND_bytes((unsigned char *)&number, sizeof(number));
-	return number;
-}
-
 static struct entry *make(struct netlink_table *t, const struct qkd_channel *r)
 {
 	struct qkd_epochs_config config = {
 		.lookahead = r->lookahead,
 		.rollover_ms = r->rollover_ms,
 		.jitter_ms = r->jitter_ms,
-		.seed = any_number(),
 		.grace_ms = r->grace_ms,
 		.hard_ms = r->hard_ms,
 		.on_exhausted = r->on_exhausted,
@@ -607,6 +594,17 @@ static int spent_status(int err)
 	}
 }
 
+static uint32_t le32(const uint8_t *p)
+{
+	return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+/* As kmod/rollover.c: both ends have the key ID, so both draw the same from it. */
+static uint32_t jitter_of(const struct qkd_key *key)
+{
+	return le32(key->key_id) ^ le32(key->key_id + 12);
+}
+
 static int install(struct entry *e, const struct qkd_key *key, bool queue)
 {
 	struct netlink_sa *sa = calloc(1, sizeof(*sa));
@@ -622,7 +620,7 @@ static int install(struct entry *e, const struct qkd_key *key, bool queue)
 		netlink_sa_free(sa);
 		return err;
 	}
-	qkd_epochs_put(&e->epochs, key->epoch, 0, sa);
+	qkd_epochs_put(&e->epochs, key->epoch, jitter_of(key), sa);
 	return 0;
 }
 
