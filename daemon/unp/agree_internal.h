@@ -16,6 +16,7 @@
 
 #define AGREE_STATE_MS	  2000	/* safety net: the state is sent at least this often */
 #define AGREE_RESYNC_MS	  30000 /* safety net: our epochs are read anew */
+#define AGREE_SOON_MS	  5000	/* a command and its event take less */
 #define AGREE_OFFER_MS	  60000 /* an unanswered offer is spent */
 #define AGREE_BACKOFF_MS  100	/* first pause after a failure, grows */
 #define AGREE_PAUSE_MS	  5000	/* longest pause after failures */

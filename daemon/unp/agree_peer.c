@@ -261,8 +261,9 @@ static bool due_soon(const struct agree *a)
 {
 	const struct qkd_epochs_config *c = &a->config.epochs;
 	uint64_t earliest = a->switched_at + c->rollover_ms - c->jitter_ms;
+	uint64_t soon = c->rollover_ms / 4;
 
-	return agree_now(a) + c->rollover_ms / 8 > earliest;
+	return agree_now(a) + (soon < AGREE_SOON_MS ? soon : AGREE_SOON_MS) > earliest;
 }
 
 void agree_follow(struct agree *a)
