@@ -108,9 +108,14 @@ struct config_channel {
 	char *link;
 	enum qkd_kind kind;
 	enum qkd_cipher cipher;
-	enum config_combine combine;	 /* default qkd */
-	uint32_t rollover_ms;		 /* default 60000 */
-	uint32_t grace_ms;		 /* default 2000, but at most rollover_ms / 2 for MACsec */
+	enum config_combine combine; /* default qkd */
+	uint32_t rollover_ms;	     /* default 60000 */
+	uint32_t grace_ms;	     /* default 2000, but at most rollover_ms / 2 for MACsec */
+	uint32_t jitter_ms;	     /* default 0 */
+	uint64_t soft_bytes;	     /* default 0: none, as the three below */
+	uint64_t soft_packets;
+	uint64_t hard_bytes;
+	uint64_t hard_packets;
 	uint32_t lookahead;		 /* default 4, MACsec 2 */
 	enum qkd_exhausted on_exhausted; /* no default: the operator's choice */
 	uint32_t hard_ms;		 /* default 0 */

@@ -17,12 +17,8 @@
 #define DEFAULT_TIMEOUT_MS  5000
 #define DEFAULT_KEYS_TARGET 64
 #define DEFAULT_KEYS_LOW    16
-#define DEFAULT_ROLLOVER_MS 60000
-#define DEFAULT_GRACE_MS    2000
 #define SAE_ID_MAX	    128 /* octets; ETSI GS QKD 014 sets no limit */
 #define KEYS_TARGET_MAX	    65536
-#define LOOKAHEAD_ESP_MAX   64
-#define LOOKAHEAD_MACSEC    2 /* of 4 ANs one is in use and one in grace */
 
 static struct config_entry *new_entries(unsigned int count, struct config_reports *reports)
 {
@@ -302,49 +298,6 @@ static void check_kind(struct config_channel *channel, const struct config_node 
 		config_check_esp(channel, node, reports);
 }
 
-/* The MACsec rules come from the 4 association numbers: see struct qkd_channel. */
-static void check_times(struct config_channel *channel, const struct config_node *node,
-			struct config_reports *reports)
-{
-	bool macsec = channel->kind == QKD_KIND_MACSEC;
-	bool good;
-
-	if (!config_node_get(node, "rollover_ms"))
-		channel->rollover_ms = DEFAULT_ROLLOVER_MS;
-	good = config_check_range(channel->rollover_ms, 100, 86400000, "ms", node, "rollover_ms",
-				  reports);
-	if (!config_node_get(node, "grace_ms")) {
-		channel->grace_ms = DEFAULT_GRACE_MS;
-		if (macsec && channel->grace_ms > channel->rollover_ms / 2)
-			channel->grace_ms = channel->rollover_ms / 2;
-		if (channel->grace_ms < 100)
-			channel->grace_ms = 100;
-	}
-	if (config_check_range(channel->grace_ms, 100, 60000, "ms", node, "grace_ms", reports) &&
-	    good && macsec && channel->grace_ms >= channel->rollover_ms)
-		config_report(reports, node, "grace_ms",
-			      "%" PRIu32 " ms must be below rollover_ms (%" PRIu32
-			      ") for kind macsec, which has only four association numbers",
-			      channel->grace_ms, channel->rollover_ms);
-	if (!config_node_get(node, "lookahead"))
-		channel->lookahead = macsec ? LOOKAHEAD_MACSEC : 4;
-	config_check_range(channel->lookahead, 1, macsec ? LOOKAHEAD_MACSEC : LOOKAHEAD_ESP_MAX,
-			   macsec ? "epochs for kind macsec" : "epochs", node, "lookahead",
-			   reports);
-}
-
-static void check_exhausted(const struct config_channel *channel, const struct config_node *node,
-			    struct config_reports *reports)
-{
-	if (!channel->on_exhausted)
-		config_report(reports, node, "on_exhausted",
-			      "is missing; it is your choice what happens when keys run out: hold "
-			      "(keep the last key, see hard_ms) or block (send nothing)");
-	else if (channel->on_exhausted == QKD_EXHAUSTED_BLOCK && channel->hard_ms)
-		config_report(reports, node, "hard_ms",
-			      "has no meaning with on_exhausted: block; remove it, or write hold");
-}
-
 void config_check_channel(const struct config *config, struct config_channel *channel,
 			  const struct config_node *node, struct config_reports *reports)
 {
@@ -357,8 +310,7 @@ void config_check_channel(const struct config *config, struct config_channel *ch
 			      "there is no link %s; name one of links, or add it there",
 			      config_quote(channel->link, quoted));
 	check_kind(channel, node, reports);
-	check_times(channel, node, reports);
-	check_exhausted(channel, node, reports);
+	config_check_rollover(channel, node, reports);
 }
 
 static void check_channels(struct config *config, const struct config_node *list,

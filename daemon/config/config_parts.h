@@ -107,6 +107,10 @@ void config_check_esp(struct config_channel *channel, const struct config_node *
 void config_check_macsec(struct config_channel *channel, const struct config_node *node,
 			 struct config_reports *reports);
 
+/** When the keys of a channel change (config_check_rollover.c). */
+void config_check_rollover(struct config_channel *channel, const struct config_node *node,
+			   struct config_reports *reports);
+
 /* Checks of single fields, in config_check_field.c. Each reports, and returns whether it is good.
  */
 

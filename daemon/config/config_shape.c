@@ -98,7 +98,8 @@ static void unknown_field(const struct config_node *node, const struct cyaml_sch
 static void check_number(const struct config_node *node, const struct cyaml_schema_value *schema,
 			 struct config_reports *reports)
 {
-	uint64_t max = schema->data_size >= 4 ? UINT32_MAX : (1ULL << (8 * schema->data_size)) - 1;
+	/* Of 64 bits one less: listings are JSON, whose numbers have a sign. */
+	uint64_t max = schema->data_size >= 8 ? INT64_MAX : (1ULL << (8 * schema->data_size)) - 1;
 	const char *digits = node->text;
 	char quoted[CONFIG_QUOTE];
 	bool hex = !strncmp(digits, "0x", 2);

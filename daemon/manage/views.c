@@ -247,8 +247,8 @@ static void look_at_channel(const struct channel_view *view, void *arg)
 	if (view->state < sizeof(sum->states) / sizeof(sum->states[0]))
 		sum->states[view->state]++;
 	sum->simulated = sum->simulated || view_simulated(sum->node, view);
-	if (view->counters && view->counters->events_lost > sum->events_lost)
-		sum->events_lost = view->counters->events_lost;
+	if (view->events_lost > sum->events_lost)
+		sum->events_lost = view->events_lost;
 	if (view->state != QKD_CHANNEL_ACTIVE)
 		add_problem(sum, "channel", view->config->name, "is %s%s%s%s", view_state(view),
 			    waits_sentence(view->waits), *error ? ": " : "", error);

@@ -163,13 +163,32 @@ static json_t *view_counters(const struct channel_view *view)
 		view_time(view->time_last_rollover_ns));
 }
 
+/* What happened on limits of octets and packets, and how quickly. */
+static json_t *view_more_counters(const struct channel_view *view)
+{
+	static const struct qkd_counters none;
+	const struct qkd_counters *c = view->counters && view->state ? view->counters : &none;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "queued",
+			 (json_int_t)c->queued, "limit_rollovers", (json_int_t)c->limit_rollovers,
+			 "delayed", (json_int_t)c->delayed, "hard_expiries",
+			 (json_int_t)c->hard_expiries, "pool_hits", (json_int_t)c->pool_hits,
+			 "pool_misses", (json_int_t)c->pool_misses, "activation_max_ns",
+			 (json_int_t)c->activation_max_ns, "events_lost",
+			 (json_int_t)view->events_lost);
+}
+
 static json_t *view_limits(const struct config_channel *config)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:s}", "rollover_ms",
-			 (json_int_t)config->rollover_ms, "grace_ms", (json_int_t)config->grace_ms,
-			 "hard_ms", (json_int_t)config->hard_ms, "lookahead",
-			 (json_int_t)config->lookahead, "on_exhausted",
-			 config_exhausted_name(config->on_exhausted));
+	return json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "rollover_ms",
+		(json_int_t)config->rollover_ms, "jitter_ms", (json_int_t)config->jitter_ms,
+		"grace_ms", (json_int_t)config->grace_ms, "hard_ms", (json_int_t)config->hard_ms,
+		"soft_bytes", (json_int_t)config->soft_bytes, "soft_packets",
+		(json_int_t)config->soft_packets, "hard_bytes", (json_int_t)config->hard_bytes,
+		"hard_packets", (json_int_t)config->hard_packets, "lookahead",
+		(json_int_t)config->lookahead, "on_exhausted",
+		config_exhausted_name(config->on_exhausted));
 }
 
 static bool merge(json_t *into, json_t *part)
@@ -185,7 +204,7 @@ json_t *view_channel(struct node *node, const struct channel_view *view, bool wh
 	json_t *channel = view_identity(node, view);
 
 	if (!channel || !merge(channel, view_counters(view)) ||
-	    !merge(channel, view_limits(view->config)))
+	    !merge(channel, view_more_counters(view)) || !merge(channel, view_limits(view->config)))
 		goto fail;
 	if (whole && view->config->esp &&
 	    json_object_set_new(channel, "esp", view_esp(view->config->esp)))
@@ -208,6 +227,8 @@ static const char *sa_state(uint8_t state)
 		return "active";
 	case QKD_SA_GRACE:
 		return "grace";
+	case QKD_SA_QUEUED:
+		return "queued";
 	default:
 		return NULL;
 	}
@@ -219,6 +240,12 @@ static json_t *spi_text(uint32_t spi)
 
 	snprintf(text, sizeof(text), "0x%08" PRIx32, ntohl(spi));
 	return json_string(text);
+}
+
+/* MACsec: of what the device sent, where the backend counts it. */
+static json_t *traffic(uint64_t value, bool macsec)
+{
+	return macsec && !value ? json_null() : json_integer((json_int_t)value);
 }
 
 json_t *view_sa(struct node *node, const struct channel_view *view, const struct qkd_epoch *epoch,
@@ -241,7 +268,6 @@ json_t *view_sa(struct node *node, const struct channel_view *view, const struct
 			 config_kind_name(view->config->kind), "spi",
 			 macsec ? json_null() : spi_text(outbound ? epoch->spi_out : epoch->spi_in),
 			 "an", macsec ? json_integer(epoch->an) : json_null(), "key_id", key_id,
-			 "packets", macsec ? json_null() : json_integer((json_int_t)packets),
-			 "bytes", macsec ? json_null() : json_integer((json_int_t)bytes),
+			 "packets", traffic(packets, macsec), "bytes", traffic(bytes, macsec),
 			 "simulated", view_simulated(node, view));
 }

@@ -95,6 +95,7 @@ int agree_create(const struct agree_config *config, const struct agree_ops *ops,
 	a->unused = config->next;
 	a->out = QKD_EPOCH_NONE;
 	a->peer.out = QKD_EPOCH_NONE;
+	a->followed = QKD_EPOCH_NONE;
 	a->capacity = qkd_epochs_capacity(&config->epochs);
 	a->waits = CHANNEL_WAITS_BACKEND;
 	*agree = a;
@@ -171,7 +172,24 @@ uint64_t agree_settled(const struct agree *a)
 		if (numbered && slot->epoch < lowest)
 			lowest = slot->epoch;
 	}
+	for (i = 0; i < a->own_count; i++)
+		if (a->own[i].out == QKD_SA_QUEUED && !a->own[i].retiring &&
+		    a->own[i].epoch < lowest)
+			lowest = a->own[i].epoch; /* it will stand */
 	return lowest;
+}
+
+uint64_t agree_out_or_last(const struct agree *a)
+{
+	uint64_t last = QKD_EPOCH_NONE;
+	uint32_t i;
+
+	if (a->out != QKD_EPOCH_NONE)
+		return a->out;
+	for (i = 0; i < a->own_count; i++)
+		if (!agree_waits(&a->own[i]) && (last == QKD_EPOCH_NONE || a->own[i].epoch > last))
+			last = a->own[i].epoch;
+	return last;
 }
 
 static void fill_state(const struct agree *a, struct kx_channel_state *s)
@@ -181,7 +199,7 @@ static void fill_state(const struct agree *a, struct kx_channel_state *s)
 	memcpy(s->channel, a->name, sizeof(s->channel));
 	memcpy(s->digest, a->config.digest, sizeof(s->digest));
 	s->settled = agree_settled(a);
-	s->out = a->out;
+	s->out = agree_out_or_last(a);
 	s->role = a->config.initiator ? KX_INITIATOR : KX_RESPONDER;
 	for (i = 0; i < a->own_count; i++) {
 		/* One in grace is about to go: the peer must not move to it. */
@@ -200,14 +218,14 @@ static void send_state(struct agree *a)
 {
 	struct kx_frame frame;
 
-	if (!a->up || !a->attached)
-		return;
+	a->state_at = agree_now(a) + AGREE_STATE_MS;
+	if (!a->up || !a->attached || a->stale)
+		return; /* a list is on its way, and after it this comes again */
 	memset(&frame, 0, sizeof(frame));
 	frame.type = KX_CHANNEL_STATE;
 	fill_state(a, &frame.state);
 	/* If it does not go out, the next one does, or the link breaks. */
 	a->ops->send(a->arg, &frame);
-	a->state_at = agree_now(a) + AGREE_STATE_MS;
 	a->dirty = false;
 }
 
@@ -265,7 +283,7 @@ static void set_timer(struct agree *a)
 	for (i = 0; i < a->slots; i++)
 		if (a->slot[i].state == SLOT_SENT)
 			at = earlier(at, a->slot[i].deadline);
-	if (a->up && a->dirty && a->attached)
+	if (a->up && a->dirty && a->attached && !a->stale)
 		at = now; /* what else comes in this turn of the loop goes along */
 	a->ops->timer(a->arg, at > now ? at - now : 0);
 }
@@ -371,16 +389,10 @@ void agree_status(const struct agree *a, struct agree_status *status)
 
 bool agree_simulated(const struct agree *a, bool unknown)
 {
-	uint32_t i, k, marks = a->marks < AGREE_SIMULATED ? a->marks : AGREE_SIMULATED;
+	uint32_t i;
 
-	for (i = 0; i < a->own_count; i++) {
-		bool mark = unknown;
-
-		for (k = 0; k < marks; k++)
-			if (a->mark[k].epoch == a->own[i].epoch)
-				mark = a->mark[k].simulated;
-		if (mark)
+	for (i = 0; i < a->own_count; i++)
+		if (a->own[i].mark == MARK_SIMULATED || (a->own[i].mark == MARK_UNKNOWN && unknown))
 			return true;
-	}
 	return false;
 }

@@ -34,6 +34,7 @@ struct agree;
  * @cipher: for the derivation
  * @wanted: initiator: epochs to keep ready at both ends
  * @epochs: as the backend has them; @epochs.lookahead is at least @wanted
+ * @queue: MACsec: the backend queues epochs that find their number taken, QKD_FEATURE_QUEUE
  * @digest: digest_channel()
  * @next: lowest epoch that neither the store nor the backend has seen
  */
@@ -46,6 +47,7 @@ struct agree_config {
 	enum qkd_cipher cipher;
 	uint32_t wanted;
 	struct qkd_epochs_config epochs;
+	bool queue;
 	uint8_t digest[16];
 	uint64_t next;
 };

@@ -16,20 +16,28 @@
 
 #define AGREE_STATE_MS	  2000	/* safety net: the state is sent at least this often */
 #define AGREE_RESYNC_MS	  30000 /* safety net: our epochs are read anew */
+#define AGREE_SOON_MS	  5000	/* a command and its event take less */
 #define AGREE_OFFER_MS	  60000 /* an unanswered offer is spent */
 #define AGREE_BACKOFF_MS  100	/* first pause after a failure, grows */
 #define AGREE_PAUSE_MS	  5000	/* longest pause after failures */
 #define AGREE_MISMATCH_MS 1000	/* longest pause after a key that the peer has not got */
-#define AGREE_SIMULATED	  64	/* epochs of which the mark is remembered */
 #define AGREE_LEAP_MAX                                                                             \
 	(1ULL << 28) /* epochs that the peer may be ahead: 8 years at one a second                 \
 		      */
 
+/** Whether an epoch's key is simulated. Unknown: an earlier process put it. */
+enum agree_mark {
+	MARK_UNKNOWN,
+	MARK_REAL,
+	MARK_SIMULATED,
+};
+
 /** An epoch of this end. @retiring: RETIRE was sent. */
 struct agree_epoch {
 	uint64_t epoch;
-	uint8_t in;  /* enum qkd_sa_state */
-	uint8_t out; /* enum qkd_sa_state */
+	uint8_t in;   /* enum qkd_sa_state */
+	uint8_t out;  /* enum qkd_sa_state */
+	uint8_t mark; /* enum agree_mark */
 	bool retiring;
 };
 
@@ -47,8 +55,11 @@ enum agree_slot_state {
  * @epoch: undefined while the initiator's is TAKING
  * @session: agree.session at the offer
  * @order: responder: offers are served in this order
- * @checked: responder: our epochs were read after the offer came
+ * @asked: responder: for our epochs, after the offer came
+ * @checked: responder: they were read since
  * @early: PUTTING: an event of it, perhaps, came before the answer
+ * @installed: PUTTING: the event that says so came before the answer
+ * @mark: of its key
  * @deadline: initiator, SENT: when it is spent
  * @secret: locked memory: the QKD key and the session secret; NULL: none
  */
@@ -59,8 +70,11 @@ struct agree_slot {
 	struct km_key_id key_id;
 	uint64_t session;
 	uint64_t order;
+	bool asked;
 	bool checked;
 	bool early;
+	bool installed;
+	enum agree_mark mark;
 	uint64_t deadline;
 	struct agree_secret *secret;
 };
@@ -90,6 +104,7 @@ struct agree_watermark {
  * @refs: the owner's one, and one per answer to come
  * @dead: destroyed: no op is called any more
  * @attached: @own is what the backend has
+ * @stale: events were lost: until @own is read anew the peer hears nothing of it
  * @session: counts link ups
  * @next: lowest epoch that may be used
  * @unused: lowest epoch that was never used here, as store and backend know it:
@@ -102,10 +117,7 @@ struct agree_watermark {
  * @pause_until: no offers before
  * @clash: in this session: both ends have the same role
  * @switched_at: when our outbound SA was heard to have moved
- * @behind_since: when the peer was heard to have switched before us, 0: it has not
- * @behind_out: what the peer had switched to then, or later
- * @follow: we were much later than it: follow its next switch at once
- * @mark: ring of the last epochs put, with their simulated mark
+ * @followed: what the peer had switched to before us when we last looked
  */
 struct agree {
 	struct agree_config config;
@@ -116,6 +128,7 @@ struct agree {
 	bool dead;
 	bool up;
 	bool attached;
+	bool stale;
 	uint64_t session;
 
 	uint64_t next;
@@ -145,15 +158,7 @@ struct agree {
 	uint64_t pause_until;
 	bool clash;
 	uint64_t switched_at;
-	uint64_t behind_since;
-	uint64_t behind_out;
-	bool follow;
-
-	struct {
-		uint64_t epoch;
-		bool simulated;
-	} mark[AGREE_SIMULATED];
-	unsigned int marks;
+	uint64_t followed;
 
 	enum channel_waits waits;
 	char error[256];
@@ -181,6 +186,12 @@ bool agree_plausible(const struct agree *a, uint64_t next);
 /** Every epoch below it stands here or never will. */
 uint64_t agree_settled(const struct agree *a);
 
+/**
+ * What we encrypt with; while we encrypt with nothing, the last epoch that we
+ * have left for good. The peer keeps its inbound SA, and none from before it.
+ */
+uint64_t agree_out_or_last(const struct agree *a);
+
 struct agree_slot *agree_slot_new(struct agree *a);
 struct agree_slot *agree_slot_find(struct agree *a, uint64_t epoch, enum agree_slot_state state);
 uint32_t agree_slots_busy(const struct agree *a);
@@ -189,14 +200,21 @@ void agree_slot_free(struct agree_slot *slot);
 /* agree_own.c */
 struct agree_epoch *agree_own_find(const struct agree *a, uint64_t epoch);
 uint32_t agree_own_ready(const struct agree *a);
-int agree_own_add(struct agree *a, uint64_t epoch);
+/** Epochs that are ready or queued. */
+uint32_t agree_own_waiting(const struct agree *a);
+/** Whether it waits to be used outbound: ready or queued. */
+bool agree_waits(const struct agree_epoch *epoch);
+/** KEY_PUT of @slot went well. Return: 0, -ENOMEM. */
+int agree_own_add(struct agree *a, const struct agree_slot *slot);
+/** MACsec: whether both would have the same association number; @b may be QKD_EPOCH_NONE. */
+bool agree_same_number(const struct agree *a, uint64_t epoch, uint64_t b);
 /** The SA that has the association number of @epoch here; NULL: it is free, or ESP. */
 const struct agree_epoch *agree_own_number(const struct agree *a, uint64_t epoch);
 void agree_own_list(struct agree *a);
 
 /* agree_peer.c */
 bool agree_peer_holds(const struct agree *a, uint64_t epoch);
-uint32_t agree_peer_ready(const struct agree *a);
+uint32_t agree_peer_waiting(const struct agree *a);
 bool agree_peer_number(const struct agree *a, uint64_t epoch);
 int agree_peer_state(struct agree *a, const struct kx_channel_state *state);
 /** Until its next state nothing is offered to it. */

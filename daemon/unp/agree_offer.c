@@ -41,25 +41,52 @@ static bool number_free(const struct agree *a, uint64_t epoch)
 	       !slot_has_number(a, epoch);
 }
 
+/* The last epoch that stands, waits or is on its way here, or QKD_EPOCH_NONE. */
+static uint64_t last_epoch(const struct agree *a)
+{
+	uint64_t last = QKD_EPOCH_NONE;
+	uint32_t i;
+
+	for (i = 0; i < a->own_count; i++)
+		if (last == QKD_EPOCH_NONE || a->own[i].epoch > last)
+			last = a->own[i].epoch;
+	for (i = 0; i < a->slots; i++)
+		if ((a->slot[i].state == SLOT_SENT || a->slot[i].state == SLOT_PUTTING) &&
+		    (last == QKD_EPOCH_NONE || a->slot[i].epoch > last))
+			last = a->slot[i].epoch;
+	return last;
+}
+
+/* Queued right behind an epoch with its own number it would never leave the queue. */
+static bool can_queue(const struct agree *a, uint64_t epoch)
+{
+	uint64_t here = last_epoch(a);
+	uint64_t there = a->peer.count ? a->peer.epoch[a->peer.count - 1] : QKD_EPOCH_NONE;
+
+	if (agree_same_number(a, epoch, here))
+		return false;
+	/* The peer gets what is on its way here too. */
+	return there == QKD_EPOCH_NONE || (here != QKD_EPOCH_NONE && there < here) ||
+	       !agree_same_number(a, epoch, there);
+}
+
 /*
  * The epoch to offer next. With MACsec its association number must be free at
- * both ends: it will be after the next rollover and its grace time, so wait;
- * unless nothing stands ready that could roll over (an end rebooted): then
- * take the next free number, and leave out the epochs between.
+ * both ends, or it must be able to wait in the queue until it is: until the next
+ * rollover and its grace time. So where nothing waits that could roll over (an
+ * end rebooted), take the next free number, and leave out the epochs between.
  */
 static bool pick_epoch(const struct agree *a, uint64_t *epoch)
 {
-	uint32_t busy = agree_slots_busy(a), i;
+	bool rolls = agree_own_waiting(a) || agree_slots_busy(a);
+	uint32_t i, tries = a->config.epochs.an_count ? a->config.epochs.an_count : 1;
 
-	*epoch = a->next;
-	if (number_free(a, *epoch))
-		return true;
-	if (agree_own_ready(a) || busy)
-		return false;
-	for (i = 1; i < a->config.epochs.an_count; i++) {
+	for (i = 0; i < tries; i++) {
 		*epoch = a->next + i;
-		if (number_free(a, *epoch))
+		if (number_free(a, *epoch) || (rolls && a->config.queue && can_queue(a, *epoch)))
 			return true;
+		if (rolls && !a->config.queue)
+			return false; /* it will be */
 	}
 	return false;
 }
@@ -68,8 +95,8 @@ static bool room(const struct agree *a)
 {
 	uint32_t busy = agree_slots_busy(a);
 
-	return busy < a->slots && agree_own_ready(a) + busy < a->config.wanted &&
-	       agree_peer_ready(a) + unseen_by_peer(a) < a->config.epochs.lookahead &&
+	return busy < a->slots && agree_own_waiting(a) + busy < a->config.wanted &&
+	       agree_peer_waiting(a) + unseen_by_peer(a) < a->config.epochs.lookahead &&
 	       a->own_count + busy < a->capacity;
 }
 

@@ -24,6 +24,20 @@ struct agree_epoch *agree_own_find(const struct agree *a, uint64_t epoch)
 	return NULL;
 }
 
+bool agree_waits(const struct agree_epoch *e)
+{
+	return e->out == QKD_SA_READY || e->out == QKD_SA_QUEUED;
+}
+
+uint32_t agree_own_waiting(const struct agree *a)
+{
+	uint32_t waiting = 0, i;
+
+	for (i = 0; i < a->own_count; i++)
+		waiting += agree_waits(&a->own[i]);
+	return waiting;
+}
+
 uint32_t agree_own_ready(const struct agree *a)
 {
 	uint32_t ready = 0, i;
@@ -31,6 +45,13 @@ uint32_t agree_own_ready(const struct agree *a)
 	for (i = 0; i < a->own_count; i++)
 		ready += a->own[i].out == QKD_SA_READY;
 	return ready;
+}
+
+bool agree_same_number(const struct agree *a, uint64_t epoch, uint64_t b)
+{
+	uint32_t count = a->config.epochs.an_count;
+
+	return count && b != QKD_EPOCH_NONE && epoch % count == b % count;
 }
 
 const struct agree_epoch *agree_own_number(const struct agree *a, uint64_t epoch)
@@ -43,21 +64,27 @@ const struct agree_epoch *agree_own_number(const struct agree *a, uint64_t epoch
 	return NULL;
 }
 
-int agree_own_add(struct agree *a, uint64_t epoch)
+/* Where it stands: the answer does not say whether it is installed or queued, the event does. */
+static void set_states(const struct agree *a, struct agree_epoch *e, bool queued)
 {
-	struct agree_epoch *more;
+	e->in = queued ? QKD_SA_QUEUED : QKD_SA_ACTIVE;
+	e->out = queued ? QKD_SA_QUEUED : e->epoch == a->out ? QKD_SA_ACTIVE : QKD_SA_READY;
+}
 
-	if (agree_own_find(a, epoch))
-		return 0; /* a list was quicker */
-	more = reallocarray(a->own, a->own_count + 1, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	a->own = more;
-	a->own[a->own_count++] = (struct agree_epoch){
-		.epoch = epoch,
-		.in = QKD_SA_ACTIVE,
-		.out = epoch == a->out ? QKD_SA_ACTIVE : QKD_SA_READY,
-	};
+int agree_own_add(struct agree *a, const struct agree_slot *slot)
+{
+	struct agree_epoch *e = agree_own_find(a, slot->epoch), *more;
+
+	if (!e) { /* else a list was quicker */
+		more = reallocarray(a->own, a->own_count + 1, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		a->own = more;
+		e = &a->own[a->own_count++];
+		*e = (struct agree_epoch){.epoch = slot->epoch};
+		set_states(a, e, a->config.queue && !slot->installed);
+	}
+	e->mark = (uint8_t)slot->mark;
 	return 0;
 }
 
@@ -80,6 +107,13 @@ void agree_own_list(struct agree *a)
 	}
 }
 
+static uint8_t mark_of(const struct agree *a, uint64_t epoch)
+{
+	const struct agree_epoch *e = agree_own_find(a, epoch);
+
+	return e ? e->mark : MARK_UNKNOWN;
+}
+
 static int replace(struct agree *a, const struct qkd_epoch *records, size_t count)
 {
 	struct agree_epoch *own = calloc(count ? count : 1, sizeof(*own));
@@ -92,6 +126,7 @@ static int replace(struct agree *a, const struct qkd_epoch *records, size_t coun
 		own[i].epoch = records[i].epoch;
 		own[i].in = records[i].in;
 		own[i].out = records[i].out;
+		own[i].mark = mark_of(a, own[i].epoch);
 		if (own[i].out == QKD_SA_ACTIVE)
 			a->out = own[i].epoch;
 		agree_used(a, own[i].epoch);
@@ -130,6 +165,7 @@ static void listed(void *arg, int err, const void *records, size_t count)
 		agree_own_list(a);
 	} else {
 		a->attached = true;
+		a->stale = false;
 		a->dirty = true;
 		a->refused = false;
 		check_waiting(a);
@@ -141,6 +177,7 @@ out:
 
 void agree_resync(struct agree *a)
 {
+	a->stale = true;
 	agree_own_list(a);
 }
 
@@ -155,9 +192,11 @@ static void activated(struct agree *a, uint64_t epoch)
 	for (i = 0; i < a->own_count; i++) {
 		struct agree_epoch *e = &a->own[i];
 
-		if (e->epoch == epoch)
+		if (e->epoch == epoch) {
 			e->out = QKD_SA_ACTIVE;
-		else if (e->out == QKD_SA_ACTIVE)
+			if (e->in == QKD_SA_QUEUED) /* a list was older than its event */
+				e->in = QKD_SA_ACTIVE;
+		} else if (e->out == QKD_SA_ACTIVE)
 			e->out = QKD_SA_GRACE;
 		else if (e->out == QKD_SA_READY && e->epoch < epoch)
 			e->out = QKD_SA_NONE; /* passed */
@@ -181,8 +220,11 @@ static void retired(struct agree *a, uint64_t epoch)
 
 	if (!e)
 		return;
-	if (a->out == epoch)
-		a->out = QKD_EPOCH_NONE;
+	if (a->out == epoch) {
+		/* Something else is in use, or nothing: an event was lost. Say neither. */
+		a->stale = true;
+		agree_own_list(a);
+	}
 	memmove(e, e + 1, (size_t)(a->own + a->own_count - e - 1) * sizeof(*e));
 	a->own_count--;
 }
@@ -198,6 +240,23 @@ static void mark_early(struct agree *a, const struct qkd_event *event)
 			a->slot[i].early = true;
 }
 
+/* At once, or when its number was free. Return: whether that changes what we have to say. */
+static bool installed(struct agree *a, uint64_t epoch)
+{
+	struct agree_slot *slot = agree_slot_find(a, epoch, SLOT_PUTTING);
+	struct agree_epoch *e = agree_own_find(a, epoch);
+
+	if (slot)
+		slot->installed = true; /* the answer to our KEY_PUT says the rest */
+	if (e && e->out == QKD_SA_QUEUED) {
+		set_states(a, e, false);
+		return true;
+	}
+	if (!e && !slot)
+		agree_own_list(a);
+	return false;
+}
+
 void agree_backend_event(struct agree *a, const struct qkd_event *event)
 {
 	if (a->listing)
@@ -205,11 +264,9 @@ void agree_backend_event(struct agree *a, const struct qkd_event *event)
 	mark_early(a, event);
 	switch (event->type) {
 	case QKD_EVENT_INSTALLED:
-		/* The answer to our KEY_PUT says it, or has said it. */
-		if (!agree_own_find(a, event->epoch) &&
-		    !agree_slot_find(a, event->epoch, SLOT_PUTTING))
-			agree_own_list(a);
-		return;
+		if (!installed(a, event->epoch))
+			return;
+		break;
 	case QKD_EVENT_ACTIVATED:
 		activated(a, event->epoch);
 		break;

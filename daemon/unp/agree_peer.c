@@ -11,22 +11,40 @@
 
 bool agree_peer_holds(const struct agree *a, uint64_t epoch)
 {
-	uint16_t i;
+	uint16_t low = 0, high = a->peer.count;
 
-	for (i = 0; i < a->peer.count; i++)
-		if (a->peer.epoch[i] == epoch)
+	while (low < high) { /* they ascend */
+		uint16_t middle = (uint16_t)((low + high) / 2);
+
+		if (a->peer.epoch[middle] == epoch)
 			return true;
+		if (a->peer.epoch[middle] < epoch)
+			low = (uint16_t)(middle + 1);
+		else
+			high = middle;
+	}
 	return false;
 }
 
-/*
- * Epochs that wait at the peer: installed and not passed by its outbound SA. A
- * peer without one would use any that we hold too at once, so of those that it
- * passed before it blocked none count.
- */
-uint32_t agree_peer_ready(const struct agree *a)
+/* Put at both ends, and not heard of yet: there it is queued, or its state is on the way. */
+static uint32_t unheard(const struct agree *a)
 {
-	uint32_t ready = 0;
+	uint32_t n = 0, i;
+
+	for (i = 0; i < a->own_count; i++)
+		n += agree_waits(&a->own[i]) && a->own[i].epoch >= a->peer.settled &&
+		     !agree_peer_holds(a, a->own[i].epoch);
+	return n;
+}
+
+/*
+ * Epochs that wait at the peer: queued, or installed and not passed by its
+ * outbound SA. A peer without one would use any that we hold too at once, so of
+ * those that it passed before it blocked none count.
+ */
+uint32_t agree_peer_waiting(const struct agree *a)
+{
+	uint32_t ready = unheard(a);
 	uint16_t i;
 
 	for (i = 0; i < a->peer.count; i++) {
@@ -35,7 +53,7 @@ uint32_t agree_peer_ready(const struct agree *a)
 		if (a->peer.out != QKD_EPOCH_NONE)
 			ready += a->peer.epoch[i] > a->peer.out;
 		else
-			ready += own && own->out == QKD_SA_READY;
+			ready += own && agree_waits(own);
 	}
 	return ready;
 }
@@ -78,8 +96,8 @@ static void submit(struct agree *a, uint32_t cmd, const void *record, backend_do
 }
 
 /*
- * Ready here, and the peer will never hold it: the answer to an offer was
- * lost, the peer rebooted, its kernel refused it, its store is new.
+ * Ready or queued here, and the peer will never hold it: the answer to an offer
+ * was lost, the peer rebooted, its kernel refused it, its store is new.
  */
 static void retire_unheld(struct agree *a)
 {
@@ -89,7 +107,7 @@ static void retire_unheld(struct agree *a)
 		struct agree_epoch *e = &a->own[i];
 		struct qkd_retire retire = {.channel = a->config.id, .epoch = e->epoch};
 
-		if (e->out != QKD_SA_READY || e->retiring || e->epoch >= a->peer.settled ||
+		if (!agree_waits(e) || e->retiring || e->epoch >= a->peer.settled ||
 		    agree_peer_holds(a, e->epoch))
 			continue;
 		e->retiring = true;
@@ -99,17 +117,28 @@ static void retire_unheld(struct agree *a)
 	}
 }
 
-/* Whether no further epoch can be put here, and nothing stands ready that would change it. */
+/* Whether no further epoch can be put or installed here, and nothing stands ready that would change
+ * it. */
 static bool stuck(const struct agree *a)
 {
 	uint32_t numbers = a->config.epochs.an_count, i;
 
 	if (agree_own_ready(a))
 		return false;
+	if (agree_own_waiting(a))
+		return true; /* the first of the queue finds its number taken */
 	for (i = 0; i < numbers; i++)
 		if (!agree_own_number(a, i))
 			return false;
 	return numbers || a->own_count >= a->capacity;
+}
+
+/* It does not hold what it has to hold for us, and sends nothing. */
+static bool peer_rebooted(const struct agree *a)
+{
+	uint64_t out = agree_out_or_last(a);
+
+	return a->peer.out == QKD_EPOCH_NONE && out != QKD_EPOCH_NONE && !agree_peer_holds(a, out);
 }
 
 /*
@@ -121,7 +150,7 @@ static void make_room(struct agree *a)
 {
 	uint32_t i;
 
-	if (a->peer.out != QKD_EPOCH_NONE || !stuck(a))
+	if (!peer_rebooted(a) || !stuck(a))
 		return;
 	for (i = 0; i < a->own_count; i++) {
 		struct agree_epoch *e = &a->own[i];
@@ -144,7 +173,7 @@ static uint64_t first_unheld(const struct agree *a)
 	for (i = 0; i < a->own_count; i++) {
 		const struct agree_epoch *e = &a->own[i];
 
-		if (e->out == QKD_SA_READY && !e->retiring && e->epoch < lowest &&
+		if (agree_waits(e) && !e->retiring && e->epoch < lowest &&
 		    !agree_peer_holds(a, e->epoch))
 			lowest = e->epoch;
 	}
@@ -200,7 +229,7 @@ static void send_watermark(struct agree *a)
 
 void agree_peer_apply(struct agree *a)
 {
-	if (!a->attached || !a->peer.known)
+	if (!a->attached || a->stale || !a->peer.known)
 		return;
 	retire_unheld(a);
 	make_room(a);
@@ -210,10 +239,10 @@ void agree_peer_apply(struct agree *a)
 /* -------- the two ends keep pace -------- */
 
 /*
- * Both ends switch by their own clocks, which drift. The one that comes later
- * notes by how much. If that is no longer small, it follows the other's next
- * switch at once: well before its own is due, so that the two do not make a
- * double step, and in step for a long time after.
+ * Both ends switch by their own clocks and count their own packets. The one
+ * that comes later follows at once, as keys are left only when both have: but
+ * for the last step if its own switch may be so near that it happens before the
+ * command arrives, and the two would make a double step.
  */
 /* Switches that we are behind: ready epochs up to the one that the peer uses. */
 static uint32_t behind(const struct agree *a)
@@ -227,21 +256,14 @@ static uint32_t behind(const struct agree *a)
 	return count;
 }
 
-static uint64_t lag_allowed(const struct agree *a)
-{
-	return a->config.epochs.rollover_ms / 4;
-}
-
-static void note_lag(struct agree *a)
-{
-	if (a->behind_since && agree_now(a) - a->behind_since > lag_allowed(a))
-		a->follow = true;
-}
-
-/* Whether our own switch is so near that it may happen before the command arrives. */
+/* Both fall due about now, by the clock. */
 static bool due_soon(const struct agree *a)
 {
-	return agree_now(a) + lag_allowed(a) / 2 > a->switched_at + a->config.epochs.rollover_ms;
+	const struct qkd_epochs_config *c = &a->config.epochs;
+	uint64_t earliest = a->switched_at + c->rollover_ms - c->jitter_ms;
+	uint64_t soon = c->rollover_ms / 4;
+
+	return agree_now(a) + (soon < AGREE_SOON_MS ? soon : AGREE_SOON_MS) > earliest;
 }
 
 void agree_follow(struct agree *a)
@@ -249,19 +271,11 @@ void agree_follow(struct agree *a)
 	struct qkd_rollover rollover = {.channel = a->config.id};
 	uint32_t steps = a->up && a->attached && a->peer.known ? behind(a) : 0;
 
-	note_lag(a);
-	if (!steps) {
-		a->behind_since = 0;
-		return;
-	}
-	if (a->behind_since && a->behind_out == a->peer.out)
+	if (!steps || a->followed == a->peer.out)
 		return; /* no new switch of the peer */
-	a->behind_since = a->behind_since ? a->behind_since : agree_now(a);
-	a->behind_out = a->peer.out;
-	if (!a->follow || due_soon(a))
-		return;
-	a->follow = false;
-	a->behind_since = 0;
+	a->followed = a->peer.out;
+	if (due_soon(a))
+		steps--;
 	while (steps--)
 		submit(a, QKD_CMD_ROLLOVER, &rollover, ignore_done);
 }

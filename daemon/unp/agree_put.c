@@ -23,14 +23,6 @@ static int session_secret(struct agree_slot *slot)
 	return a->ops->secret(a->arg, context, sizeof(context), slot->secret->session);
 }
 
-static void remember_mark(struct agree *a, uint64_t epoch, bool simulated)
-{
-	unsigned int i = a->marks++ % AGREE_SIMULATED;
-
-	a->mark[i].epoch = epoch;
-	a->mark[i].simulated = simulated;
-}
-
 int agree_keep(struct agree_slot *slot, const struct km_key *key)
 {
 	struct agree *a = slot->agree;
@@ -40,7 +32,7 @@ int agree_keep(struct agree_slot *slot, const struct km_key *key)
 		return -ENOMEM;
 	slot->key_id = key->id;
 	memcpy(slot->secret->key, key->value, sizeof(slot->secret->key));
-	remember_mark(a, slot->epoch, key->simulated);
+	slot->mark = key->simulated ? MARK_SIMULATED : MARK_REAL;
 	return a->config.combine == CONFIG_COMBINE_QKD_TLS ? session_secret(slot) : 0;
 }
 
@@ -65,13 +57,13 @@ static void put_done(void *arg, int err, const void *record)
 	bool early = slot->early;
 	bool answer = !a->config.initiator && a->up && slot->session == a->session;
 
+	if (!err)
+		err = key->status;
+	if (!err && !a->dead)
+		err = agree_own_add(a, slot);
 	agree_slot_free(slot);
 	if (a->dead)
 		goto out;
-	if (!err)
-		err = key->status;
-	if (!err)
-		err = agree_own_add(a, epoch);
 	if (err) {
 		put_failed(a, epoch, err);
 	} else {

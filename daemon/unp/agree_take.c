@@ -47,6 +47,56 @@ static bool goes_by_itself(const struct agree_epoch *e)
 	return e->in != QKD_SA_ACTIVE && e->out != QKD_SA_ACTIVE && e->out != QKD_SA_READY;
 }
 
+/* Its number here, if it cannot be queued for it. */
+static enum room room_for_number(const struct agree *a, const struct agree_slot *slot)
+{
+	const struct agree_epoch *e = agree_own_number(a, slot->epoch);
+	uint32_t i;
+
+	for (i = 0; i < a->slots; i++) {
+		const struct agree_slot *s = &a->slot[i];
+
+		if ((s->state == SLOT_TAKING || s->state == SLOT_PUTTING) &&
+		    agree_same_number(a, s->epoch, slot->epoch))
+			return ROOM_LATER;
+	}
+	if (e)
+		return goes_by_itself(e) ? ROOM_LATER : ROOM_NO;
+	return ROOM_YES;
+}
+
+/* It is queued if need be, but not right behind an epoch with its own number. */
+static enum room room_in_queue(const struct agree *a, const struct agree_slot *slot)
+{
+	const struct agree_epoch *e;
+	uint64_t before = QKD_EPOCH_NONE;
+	uint32_t i;
+
+	for (i = 0; i < a->own_count; i++)
+		if (before == QKD_EPOCH_NONE || a->own[i].epoch > before)
+			before = a->own[i].epoch;
+	for (i = 0; i < a->slots; i++) {
+		const struct agree_slot *s = &a->slot[i];
+
+		if ((s->state == SLOT_TAKING || s->state == SLOT_PUTTING) &&
+		    (before == QKD_EPOCH_NONE || s->epoch > before))
+			before = s->epoch;
+	}
+	if (!agree_same_number(a, slot->epoch, before))
+		return ROOM_YES;
+	e = agree_own_find(a, before);
+	return e && goes_by_itself(e) ? ROOM_LATER : ROOM_NO;
+}
+
+static uint32_t on_their_way(const struct agree *a)
+{
+	uint32_t n = 0, i;
+
+	for (i = 0; i < a->slots; i++)
+		n += a->slot[i].state == SLOT_TAKING || a->slot[i].state == SLOT_PUTTING;
+	return n;
+}
+
 /*
  * The same question as qkd_epochs_may_put(), asked before a key is spent on
  * it. The initiator counts for itself, so the answer is no only for a moment
@@ -55,21 +105,14 @@ static bool goes_by_itself(const struct agree_epoch *e)
  */
 static enum room room_for(const struct agree *a, const struct agree_slot *slot)
 {
-	uint32_t putting = 0, i, count = a->config.epochs.an_count;
-	const struct agree_epoch *e = agree_own_number(a, slot->epoch);
+	uint32_t putting = on_their_way(a);
+	enum room room = ROOM_YES;
 
-	for (i = 0; i < a->slots; i++) {
-		const struct agree_slot *s = &a->slot[i];
-
-		if (s->state != SLOT_TAKING && s->state != SLOT_PUTTING)
-			continue;
-		putting++;
-		if (count && s->epoch % count == slot->epoch % count)
-			return ROOM_LATER;
-	}
-	if (e)
-		return goes_by_itself(e) ? ROOM_LATER : ROOM_NO;
-	if (agree_own_ready(a) + putting >= a->config.epochs.lookahead ||
+	if (a->config.epochs.an_count)
+		room = a->config.queue ? room_in_queue(a, slot) : room_for_number(a, slot);
+	if (room != ROOM_YES)
+		return room;
+	if (agree_own_waiting(a) + putting >= a->config.epochs.lookahead ||
 	    a->own_count + putting >= a->capacity)
 		return ROOM_LATER;
 	return ROOM_YES;
@@ -155,7 +198,9 @@ void agree_take_waiting(struct agree *a)
 			take(slot);
 		} else if (!slot->checked) {
 			/* Do not refuse by what may be old news. */
-			agree_own_list(a);
+			if (!slot->asked)
+				agree_own_list(a);
+			slot->asked = true;
 			return;
 		} else if (room == ROOM_NO) {
 			refuse(slot, KX_BUSY);

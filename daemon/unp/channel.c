@@ -235,6 +235,7 @@ static int begin_agree(struct channel *c)
 			{
 				.lookahead = r->lookahead,
 				.rollover_ms = r->rollover_ms,
+				.jitter_ms = r->jitter_ms,
 				.grace_ms = r->grace_ms,
 				.hard_ms = r->hard_ms,
 				.on_exhausted = r->on_exhausted,
@@ -243,6 +244,8 @@ static int begin_agree(struct channel *c)
 		.next = r->first_epoch,
 	};
 
+	config.queue = config.epochs.an_count &&
+		       backend_hello(c->env->backend)->features & QKD_FEATURE_QUEUE;
 	memcpy(config.digest, c->digest, sizeof(config.digest));
 	return agree_create(&config, &ops, c, kx_peer_up(c->peer), &c->agree);
 }

@@ -41,6 +41,9 @@ enum channel_phase {
  * @standing: what stands in it, for all that attach
  * @off_list: takes a channel off @list when nothing of it is left
  * @knows: whether a channel on @list has this name
+ * @events_lost: of the backend, in all, as its events say
+ * @lost_before: as its counters say, those of before
+ * @lost: more were lost than events have said so far
  * @event: event() of channels_create()
  */
 struct channel_env {
@@ -54,6 +57,9 @@ struct channel_env {
 	void (*off_list)(struct channel *channel, void *list);
 	bool (*knows)(void *list, const char *name);
 	void *list;
+	uint64_t events_lost;
+	uint64_t lost_before;
+	void (*lost)(void *list, uint64_t events);
 	void (*event)(const struct channel_event *event, void *arg);
 	void *event_arg;
 };
@@ -138,6 +144,12 @@ void channel_delete(struct channel *channel, channels_done_fn done, void *arg);
 
 /** Counters from the backend, for views. */
 void channel_count(struct channel *channel);
+
+/** Events were lost: all that is known of it is asked for anew; see channel_listed(). */
+void channel_events_lost(struct channel *channel);
+
+/** The state that the backend's list of channels has for it. */
+void channel_listed(struct channel *channel, const struct qkd_channel *standing);
 
 /** An event of the backend for this channel. */
 void channel_backend_event(struct channel *channel, const struct qkd_event *event);

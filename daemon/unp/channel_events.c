@@ -8,14 +8,30 @@
 
 /* -------- counters -------- */
 
+/*
+ * The kernel says with the next event that some were lost. If there is none for
+ * long, this says it.
+ */
+static void look_for_lost(struct channel_env *env, uint64_t all)
+{
+	uint64_t known = env->lost_before + env->events_lost;
+
+	if (env->lost_before == UINT64_MAX || all < known)
+		env->lost_before = all - env->events_lost; /* of before; another backend */
+	else if (all > known)
+		env->lost(env->list, all - known);
+}
+
 static void counted(void *arg, int err, const void *record)
 {
 	struct channel *c = arg;
 	const struct qkd_counters *counters = record;
 
 	c->counting = false;
-	if (!err && !counters->status)
+	if (!err && !counters->status) {
 		c->counters = *counters;
+		look_for_lost(c->env, counters->events_lost);
+	}
 	channel_put(c);
 }
 
@@ -81,7 +97,7 @@ static void emit_backend_event(struct channel *c, const struct qkd_event *e)
 	else if (e->type == QKD_EVENT_EXHAUSTED)
 		snprintf(text, sizeof(text), "a rollover is due and no epoch is ready");
 	else if (e->type == QKD_EVENT_BLOCKED)
-		snprintf(text, sizeof(text), "the keys ran out: nothing is sent");
+		snprintf(text, sizeof(text), "no key is left that may be used: nothing is sent");
 	else if (e->error)
 		snprintf(text, sizeof(text), "%s", strerror(-e->error));
 	emit_at(c, e->time_ns, type[e->type], e->epoch, text);
@@ -110,6 +126,21 @@ void channel_backend_event(struct channel *c, const struct qkd_event *event)
 		channel_count(c);
 }
 
+void channel_events_lost(struct channel *c)
+{
+	if (c->phase != CHANNEL_STANDS || !c->agree)
+		return;
+	agree_resync(c->agree);
+	channel_count(c);
+}
+
+void channel_listed(struct channel *c, const struct qkd_channel *standing)
+{
+	if (c->phase == CHANNEL_STANDS && c->agree &&
+	    !strncmp(standing->name, c->record.name, sizeof(standing->name)))
+		c->state = standing->state;
+}
+
 /* -------- frames -------- */
 
 int channel_frame(struct channel *c, const struct kx_frame *frame)
@@ -129,6 +160,14 @@ int channel_frame(struct channel *c, const struct kx_frame *frame)
 }
 
 /* -------- views -------- */
+
+/* By this daemon, or by all that were to read them. */
+static uint64_t events_lost(const struct channel *c)
+{
+	uint64_t ours = c->env->events_lost, all = c->counters.events_lost;
+
+	return ours > all ? ours : all;
+}
 
 void channel_fill_view(const struct channel *c, struct channel_view *view)
 {
@@ -153,6 +192,7 @@ void channel_fill_view(const struct channel *c, struct channel_view *view)
 		.peer_settled = status.peer_settled,
 		.time_last_rollover_ns = c->counters.last_rollover_ns,
 		.counters = &c->counters,
+		.events_lost = events_lost(c),
 		.last_error = c->error[0] ? c->error : status.error,
 	};
 }

@@ -9,18 +9,67 @@
 #include <stdio.h>
 #include <string.h>
 
+static uint32_t most_ahead(const struct channel *c)
+{
+	const struct qkd_hello *hello = backend_hello(c->env->backend);
+
+	return channel_is_esp(c) ? hello->max_lookahead : hello->max_lookahead_macsec;
+}
+
 /*
  * One more than is kept ready, where there is room: the two ends do not roll
  * over at the same instant, and the later one must take a key meanwhile.
  */
 static uint16_t backend_lookahead(const struct channel *c)
 {
-	const struct qkd_hello *hello = backend_hello(c->env->backend);
-	bool macsec = c->config->kind == QKD_KIND_MACSEC;
-	uint32_t limit = macsec ? hello->max_lookahead_macsec : hello->max_lookahead;
-	uint32_t lookahead = c->config->lookahead + 1;
+	uint32_t limit = most_ahead(c), lookahead = c->config->lookahead + 1;
 
 	return (uint16_t)(lookahead < limit ? lookahead : limit);
+}
+
+static bool has_limits(const struct config_channel *config)
+{
+	return config->soft_bytes || config->soft_packets || config->jitter_ms;
+}
+
+/* Asked for only here, so that a module of before serves who does not use them. */
+static int check_features(const struct channel *c, char *error, size_t error_len)
+{
+	const struct backend *backend = c->env->backend;
+
+	if (has_limits(c->config) && !(backend_hello(backend)->features & QKD_FEATURE_LIMITS)) {
+		snprintf(error, error_len,
+			 "this %s has not got jitter_ms, soft_bytes and soft_packets: install "
+			 "qkd.ko "
+			 "of the same release as qkdkeyd and load it anew, or remove these fields",
+			 backend_name(backend));
+		return -EOPNOTSUPP;
+	}
+	if (most_ahead(c) && c->config->lookahead > most_ahead(c)) {
+		snprintf(error, error_len,
+			 "this %s looks ahead %u epochs at most, and lookahead is %u: install "
+			 "qkd.ko of the same release as qkdkeyd and load it anew, or write less",
+			 backend_name(backend), most_ahead(c), c->config->lookahead);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* What says when a key is over. */
+static void fill_rollover(struct qkd_channel *r, const struct channel *c)
+{
+	const struct config_channel *config = c->config;
+
+	r->on_exhausted = (uint8_t)config->on_exhausted;
+	r->lookahead = backend_lookahead(c);
+	r->rollover_ms = config->rollover_ms;
+	r->jitter_ms = config->jitter_ms;
+	r->grace_ms = config->grace_ms;
+	r->hard_ms = config->hard_ms;
+	r->soft_bytes = config->soft_bytes;
+	r->soft_packets = config->soft_packets;
+	r->hard_bytes = config->hard_bytes;
+	r->hard_packets = config->hard_packets;
 }
 
 static int fill_esp(struct qkd_channel *r, const struct channel *c, char *error, size_t error_len)
@@ -86,12 +135,11 @@ int channel_make_record(struct channel *c, uint32_t id, char *error, size_t erro
 	r->id = id;
 	r->kind = (uint8_t)config->kind;
 	r->cipher = (uint8_t)config->cipher;
-	r->on_exhausted = (uint8_t)config->on_exhausted;
-	r->lookahead = backend_lookahead(c);
-	r->rollover_ms = config->rollover_ms;
-	r->grace_ms = config->grace_ms;
-	r->hard_ms = config->hard_ms;
+	fill_rollover(r, c);
 	snprintf(r->name, sizeof(r->name), "%s", config->name);
+	err = check_features(c, error, error_len);
+	if (err)
+		return err;
 	snprintf(error, error_len, "its parameters cannot be used");
 	err = macsec ? fill_macsec(r, c, sci, error, error_len) : fill_esp(r, c, error, error_len);
 	if (!err)

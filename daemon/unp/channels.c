@@ -37,6 +37,8 @@ struct listener {
  * @trouble: what is wrong with it, "" if nothing; as it was logged
  * @seen: of standing_ask()
  * @orphans: see orphans.h
+ * @listing: the backend was asked for its channels, as events were lost
+ * @list_again: and more were lost since
  * @look_for_orphans: at the next count, when the channels have attached
  * @specs_known: all channels are known
  * @keeper: of the policies
@@ -56,6 +58,8 @@ struct channels {
 	char trouble[256];
 	uint32_t seen;
 	struct orphans *orphans;
+	bool listing;
+	bool list_again;
 	bool look_for_orphans;
 	bool specs_known;
 	struct policy_keeper *keeper;
@@ -260,14 +264,60 @@ static int listen_to_pools(struct channels *cs)
 
 /* -------- the backend -------- */
 
-static void events_lost(struct channels *cs, uint32_t lost)
+static void list_anew(struct channels *cs);
+
+static void listed_anew(void *arg, int err, const void *records, size_t count)
 {
+	const struct qkd_channel *standing = records;
+	struct channels *cs = arg;
+	size_t i;
+
+	cs->listing = false;
+	if (cs->dead)
+		goto out;
+	if (err)
+		log_err("the channels in the kernel cannot be listed: %s", strerror(-err));
+	for (i = 0; i < count && !err; i++) {
+		struct channel *c = find_id(cs, standing[i].id);
+
+		if (c)
+			channel_listed(c, &standing[i]);
+	}
+	if (cs->list_again)
+		list_anew(cs);
+out:
+	put(cs);
+}
+
+/* What is read of it is not older than the events that were lost. */
+static void list_anew(struct channels *cs)
+{
+	cs->list_again = cs->listing;
+	if (cs->listing || !cs->env.backend)
+		return;
+	cs->listing = true;
+	cs->refs++;
+	if (backend_list_channels(cs->env.backend, listed_anew, cs)) {
+		cs->listing = false;
+		cs->refs--;
+	}
+}
+
+static void events_lost(void *list, uint64_t lost)
+{
+	struct channels *cs = list;
+	static struct log_limit limit = {.burst = 5, .interval_ms = 60000};
 	struct channel *c;
 
-	log_warn("%u events of the kernel were lost: all epochs are read anew", lost);
+	log_limited(LOG_LEVEL_WARNING, &limit,
+		    "%llu events of the kernel were lost: channels and epochs are read anew",
+		    (unsigned long long)lost);
+	cs->env.events_lost += lost;
+	cs->look_for_orphans = true;
+	standing_drop(cs->env.standing);
+	list_anew(cs);
 	for (c = cs->first; c; c = c->next)
-		if (c->agree)
-			agree_resync(c->agree);
+		channel_events_lost(c);
 }
 
 static void backend_event(const struct qkd_event *event, void *arg)
@@ -331,6 +381,7 @@ static void backend_up(struct channels *cs)
 	cs->which = strcmp(backend_name(cs->backend), "netlink") ? CONFIG_BACKEND_MODULE
 								 : CONFIG_BACKEND_NETLINK;
 	cs->env.backend = cs->backend;
+	cs->env.lost_before = UINT64_MAX;
 	cs->look_for_orphans = true;
 	for (c = cs->first; c; c = c->next)
 		channel_backend_up(c);
@@ -441,6 +492,8 @@ int channels_create(struct loop *loop, const struct config *config, struct kx *k
 		.off_list = unlink_channel,
 		.knows = knows,
 		.list = cs,
+		.lost_before = UINT64_MAX,
+		.lost = events_lost,
 		.event = event,
 		.event_arg = arg,
 	};

@@ -44,6 +44,7 @@ struct channel_view {
 	uint32_t reqid;
 	uint64_t peer_settled;
 	uint64_t time_last_rollover_ns;
+	uint64_t events_lost;		     /* of the whole backend */
 	const struct qkd_counters *counters; /* as of the last change, refreshed each second */
 	const char *last_error;		     /* "" if none */
 };

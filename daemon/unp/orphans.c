@@ -197,6 +197,11 @@ static struct orphan *make(const struct qkd_channel *record)
 		.rollover_ms = record->rollover_ms,
 		.grace_ms = record->grace_ms,
 		.hard_ms = record->hard_ms,
+		.jitter_ms = record->jitter_ms,
+		.soft_bytes = record->soft_bytes,
+		.soft_packets = record->soft_packets,
+		.hard_bytes = record->hard_bytes,
+		.hard_packets = record->hard_packets,
 		.lookahead = record->lookahead,
 		.on_exhausted = (enum qkd_exhausted)record->on_exhausted,
 	};

@@ -26,6 +26,10 @@ LOOKAHEAD=${LOOKAHEAD:-4}
 ON_EXHAUSTED=${ON_EXHAUSTED:-hold}
 HARD_MS=${HARD_MS:-0}
 GRACE_MS=${GRACE_MS:-2000}
+JITTER_MS=${JITTER_MS:-0}
+SOFT_PACKETS_a=${SOFT_PACKETS_a:-0}
+SOFT_PACKETS_b=${SOFT_PACKETS_b:-0}
+MACSEC_LOOKAHEAD=${MACSEC_LOOKAHEAD:-2}
 KEYS_TARGET=${KEYS_TARGET:-64}
 CHANNELS=${CHANNELS-ipsec macsec}
 BACKEND=${BACKEND:-auto}
@@ -158,7 +162,7 @@ sim() { # VERB...: tell the simulated devices what happens to them
 # ---- nodes ------------------------------------------------------------------
 
 node_config() { # SITE
-	local s=$1 n=1 role=initiator peer device p
+	local s=$1 n=1 role=initiator peer device p soft="SOFT_PACKETS_$1"
 
 	peer=$(other "$s")
 	device=203.0.113.1
@@ -200,6 +204,8 @@ node_config() { # SITE
 		    cipher: $ESP_CIPHER
 		    combine: $COMBINE
 		    rollover_ms: $ROLLOVER_MS
+		    jitter_ms: $JITTER_MS
+		    soft_packets: ${!soft}
 		    grace_ms: $GRACE_MS
 		    lookahead: $LOOKAHEAD
 		    on_exhausted: $ON_EXHAUSTED
@@ -219,8 +225,10 @@ node_config() { # SITE
 		    cipher: $MACSEC_CIPHER
 		    combine: $COMBINE
 		    rollover_ms: $ROLLOVER_MS
+		    jitter_ms: $JITTER_MS
+		    soft_packets: ${!soft}
 		    grace_ms: 400
-		    lookahead: 2
+		    lookahead: $MACSEC_LOOKAHEAD
 		    on_exhausted: $ON_EXHAUSTED
 		    hard_ms: $HARD_MS
 		    macsec:

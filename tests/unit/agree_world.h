@@ -34,6 +34,13 @@
 #define KEYS_TARGET 48
 #define CHANNEL_ID  7
 
+/** What the channel is, and whether the kernel queues for association numbers. */
+enum world_kind {
+	WORLD_ESP,
+	WORLD_MACSEC,
+	WORLD_QUEUE,
+};
+
 /* end.used[] */
 #define KEY_USED 1
 #define KEY_LOST 2 /* with its store */
@@ -108,6 +115,7 @@ struct end {
 	uint64_t down_at;			   /* when it notices that the link is down */
 	struct fifo kernel, store, events, frames; /* frames: to this end */
 	bool lost;
+	unsigned int events_lost; /* since the last that came */
 };
 
 struct world {
@@ -124,6 +132,7 @@ struct world {
 	unsigned int missing;	   /* one key in so many is missing at B; 0: none */
 	unsigned int failing;	   /* one KEY_PUT in so many fails; 0: none */
 	unsigned int storage;	   /* one request to the store in so many fails; 0: none */
+	unsigned int lossy;	   /* one event in so many is lost; 0: none */
 	unsigned int offers;	   /* frames, counted */
 	unsigned int answers[16];  /* by status */
 	uint8_t digest_b;	   /* differs from 0: other parameters at B */
@@ -189,7 +198,7 @@ static inline void drop_all(struct fifo *f)
 /* For a person who looks into a failure: AGREE_SHOW=1. */
 static inline void world_show(const struct world *w)
 {
-	static const char in[] = "-raG", out[] = "-RAg";
+	static const char in[] = "-raGq", out[] = "-RAgQ";
 	const struct end *e;
 	uint32_t i, k;
 
@@ -241,13 +250,19 @@ static inline void event(struct end *e, enum qkd_event_type type, uint64_t epoch
 
 	if (!e->agree)
 		return; /* nobody reads */
+	if (e->w->lossy && !draw(e->w, e->w->lossy)) {
+		e->events_lost++;
+		return;
+	}
 	job = push(e->w, &e->events, NULL);
 	job->event = (struct qkd_event){
 		.channel = CHANNEL_ID,
 		.type = (uint16_t)type,
 		.epoch = epoch,
 		.error = err,
+		.lost = e->events_lost,
 	};
+	e->events_lost = 0;
 }
 
 static inline const struct qkd_epoch_slot *slot_of(const struct end *e, uint64_t epoch)
@@ -276,6 +291,7 @@ static inline void packet_meets_its_key(const struct end *e)
 	assert_non_null(mine);
 	assert_non_null(theirs);
 	assert_int_not_equal(theirs->in, QKD_SA_NONE);
+	assert_int_not_equal(theirs->in, QKD_SA_QUEUED);
 	out = mine->sa;
 	in = theirs->sa;
 	assert_memory_equal(&out->out, &in->in, sizeof(out->out));
@@ -291,6 +307,25 @@ static inline void activated(struct end *e, uint64_t epoch)
 	packet_meets_its_key(e);
 }
 
+static inline bool kernel_fails(struct end *e)
+{
+	return e->w->failing && !draw(e->w, e->w->failing);
+}
+
+/* Epochs whose SAs stand have numbers of their own. */
+static inline void numbers_are_free(const struct end *e, uint64_t epoch)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->epochs.count; i++) {
+		const struct qkd_epoch_slot *s = &e->epochs.slot[i];
+
+		if (s->out != QKD_SA_QUEUED && s->epoch != epoch &&
+		    (s->in != QKD_SA_NONE || s->out != QKD_SA_NONE))
+			assert_int_not_equal(s->epoch % 4, epoch % 4);
+	}
+}
+
 static inline void kernel_run(struct end *e)
 {
 	struct qkd_action action;
@@ -298,9 +333,14 @@ static inline void kernel_run(struct end *e)
 	while (e->stands && qkd_epochs_next(&e->epochs, kernel_ms(e), &action)) {
 		struct sa *sa = action.slot ? action.slot->sa : NULL;
 		uint64_t epoch = action.epoch;
+		int err = action.type == QKD_ACTION_INSTALL && kernel_fails(e) ? -ENOMEM : 0;
 
-		qkd_epochs_done(&e->epochs, kernel_ms(e), &action, 0);
+		qkd_epochs_done(&e->epochs, kernel_ms(e), &action, err);
 		switch (action.type) {
+		case QKD_ACTION_INSTALL:
+			numbers_are_free(e, epoch);
+			event(e, err ? QKD_EVENT_FAILED : QKD_EVENT_INSTALLED, epoch, err);
+			break;
 		case QKD_ACTION_ACTIVATE:
 			activated(e, epoch);
 			break;
@@ -357,17 +397,33 @@ static inline void put_once(struct end *e, uint64_t epoch, uint32_t key)
 		assert_int_equal(p->key_of[epoch], key);
 }
 
+/* Some number that both ends have. */
+static inline uint32_t jitter_of(const struct qkd_key *key)
+{
+	return key_of_id(key->key_id) * 2654435761U >> 8;
+}
+
+/* All between it and the last one failed, which the daemon had not heard of yet. */
+static inline bool never_leaves_the_queue(const struct end *e, uint64_t epoch)
+{
+	const struct qkd_epochs *s = &e->epochs;
+
+	return e->w->config.queue && s->count && s->slot[s->count - 1].epoch % 4 == epoch % 4;
+}
+
 static inline int put_key(struct end *e, const struct qkd_key *key)
 {
 	int err = qkd_epochs_may_put(&e->epochs, key->epoch);
 	struct sa *sa;
+	bool queue;
 
 	/* In normal running the daemon asks for no more than there is room for. */
-	assert_int_not_equal(err, -ENOBUFS);
+	if (!never_leaves_the_queue(e, key->epoch))
+		assert_int_not_equal(err, -ENOBUFS);
 	if (err)
 		return err;
 	put_once(e, key->epoch, key_of_id(key->key_id));
-	if (e->w->failing && !draw(e->w, e->w->failing)) {
+	if (kernel_fails(e)) {
 		qkd_epochs_spend(&e->epochs, key->epoch);
 		event(e, QKD_EVENT_FAILED, key->epoch, -ENOMEM);
 		return -ENOMEM;
@@ -376,8 +432,11 @@ static inline int put_key(struct end *e, const struct qkd_key *key)
 	assert_non_null(sa);
 	sa->in = key->in;
 	sa->out = key->out;
-	qkd_epochs_put(&e->epochs, key->epoch, sa);
-	event(e, QKD_EVENT_INSTALLED, key->epoch, 0);
+	queue = qkd_epochs_must_queue(&e->epochs, key->epoch);
+	assert_true(!queue || e->w->config.queue);
+	qkd_epochs_put(&e->epochs, key->epoch, jitter_of(key), sa);
+	if (!queue)
+		event(e, QKD_EVENT_INSTALLED, key->epoch, 0);
 	return 0;
 }
 
@@ -660,6 +719,7 @@ static inline void world_kill(struct end *e)
 	drop_all(&e->frames);
 	e->timer_at = UINT64_MAX;
 	e->down_at = 0;
+	e->events_lost = 0;
 }
 
 static inline void empty_kernel(struct end *e)
@@ -813,6 +873,8 @@ static inline void run_daemon(struct end *e)
 	run_fifo(e, &e->kernel, kernel_act);
 	while (e->events.first && e->events.first->act_at <= w->now) {
 		job = pop(&e->events);
+		if (job->event.lost)
+			agree_resync(e->agree);
 		agree_backend_event(e->agree, &job->event);
 		free_job(job);
 	}
@@ -858,6 +920,9 @@ static inline void step(struct world *w)
 	if (!w->key_every_ms)
 		w->next_key_at = w->now;
 	for (i = 0, e = &w->a; i < 2; i++, e = &w->b) {
+		/* The counters, read each second, tell of lost events too. */
+		if (e->agree && e->events_lost && w->now % 1000 == 0)
+			agree_resync(e->agree);
 		if (e->agree)
 			run_daemon(e);
 		kernel_run(e);
@@ -885,8 +950,10 @@ static inline void begin_end(struct world *w, struct end *e, struct end *peer, b
 	e->timer_at = UINT64_MAX;
 }
 
-static inline struct world *world_begin(uint64_t seed, bool macsec)
+static inline struct world *world_begin(uint64_t seed, enum world_kind kind)
 {
+	static const uint32_t wanted[] = {3, 2, 12}, lookahead[] = {4, 2, 13};
+	bool macsec = kind != WORLD_ESP;
 	struct world *w = calloc(1, sizeof(*w));
 
 	assert_non_null(w);
@@ -902,10 +969,11 @@ static inline struct world *world_begin(uint64_t seed, bool macsec)
 		.combine = seed % 2 ? CONFIG_COMBINE_QKD_TLS : CONFIG_COMBINE_QKD,
 		.kind = macsec ? QKD_KIND_MACSEC : QKD_KIND_ESP_TUNNEL,
 		.cipher = macsec ? QKD_CIPHER_GCM_AES_XPN_256 : QKD_CIPHER_AES_256_GCM,
-		.wanted = macsec ? 2 : 3,
+		.wanted = wanted[kind],
+		.queue = kind == WORLD_QUEUE,
 		.epochs =
 			{
-				.lookahead = macsec ? 2 : 4,
+				.lookahead = lookahead[kind],
 				.rollover_ms = 1000,
 				.grace_ms = 300,
 				.on_exhausted = QKD_EXHAUSTED_HOLD,
@@ -933,6 +1001,7 @@ static inline void world_converges(struct world *w)
 	unsigned int a, b, late_a, late_b;
 
 	w->failing = 0;
+	w->lossy = 0;
 	w->storage = 0;
 	w->missing = 0;
 	if (!w->key_every_ms)

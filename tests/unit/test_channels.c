@@ -62,6 +62,8 @@ static int open_error;
 static int list_error; /* as when HELLO fails */
 static unsigned int opened;
 static char last_event[64];
+static struct qkd_counters counters;
+static uint64_t features;
 
 __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 {
@@ -193,6 +195,8 @@ static void answer_command(struct later *later)
 		later->record.channel.status = add_status;
 	else if (later->cmd == QKD_CMD_CHANNEL_DELETE)
 		later->record.channel.status = delete_status;
+	else if (later->cmd == QKD_CMD_COUNTERS)
+		memcpy(later->record.octets, &counters, sizeof(counters));
 	if (later->done)
 		((backend_done_fn)later->done)(later->arg, later->err, later->record.octets);
 }
@@ -280,6 +284,7 @@ static int open_fake(const struct backend_ops *ops, const struct backend_events 
 	fake = calloc(1, sizeof(*fake));
 	assert_non_null(fake);
 	fake->ops = ops;
+	fake->hello.features = features;
 	fake->hello.max_lookahead = 64;
 	fake->hello.max_lookahead_macsec = 2;
 	events = *e;
@@ -517,6 +522,8 @@ static int setup(void **state)
 	store_is_silent = false;
 	add_status = 0;
 	memset(epochs, 0, sizeof(epochs));
+	memset(&counters, 0, sizeof(counters));
+	features = 0;
 	epochs_count = 0;
 	row_next = 5;
 	memset(standing, 0, sizeof(standing));
@@ -1279,6 +1286,96 @@ static void events_follow_the_state(void **state)
 	assert_non_null(strstr(did, "list 3; "));
 }
 
+/* Events that were lost have said what: the state, the counters and the epochs are asked for. */
+static void lost_events_are_made_good(void **state)
+{
+	struct qkd_event event = {.channel = 9, .type = QKD_EVENT_RETIRED, .lost = 2};
+
+	start();
+	settle();
+	assert_int_equal(view().events_lost, 0);
+	assert_int_equal(view().state, QKD_CHANNEL_IDLE);
+	did[0] = '\0';
+	standing[0].state = QKD_CHANNEL_BLOCKED;
+	counters.rollovers = 77;
+	events.event(&event, events.arg);
+	assert_non_null(strstr(settle(), "list 3; state office; "));
+	assert_int_equal(view().state, QKD_CHANNEL_BLOCKED);
+	assert_int_equal(view().counters->rollovers, 77);
+	assert_int_equal(view().events_lost, 2);
+	/* More are lost while the list is under way: the last word counts. */
+	events.event(&event, events.arg);
+	events.event(&event, events.arg);
+	standing[0].state = QKD_CHANNEL_ACTIVE;
+	settle();
+	assert_int_equal(view().state, QKD_CHANNEL_ACTIVE);
+	assert_int_equal(view().events_lost, 6);
+}
+
+static uint64_t lost_so_far;
+
+static bool more_were_lost(void)
+{
+	return view().events_lost > lost_so_far;
+}
+
+/* No event follows that would say it: the counters do. */
+static void lost_events_are_counted_too(void **state)
+{
+	struct qkd_event event = {.channel = 9, .type = QKD_EVENT_RETIRED, .lost = 2};
+
+	counters.events_lost = 100; /* before this daemon: it has read all anew since */
+	start();
+	settle();
+	assert_int_equal(view().events_lost, 100);
+	did[0] = '\0';
+	counters.events_lost = 102;
+	events.event(&event, events.arg);
+	assert_non_null(strstr(settle(), "list 3; state office; "));
+	/* That was all of them. */
+	did[0] = '\0';
+	lost_so_far = view().events_lost;
+	standing[0].state = QKD_CHANNEL_OVERDUE;
+	counters.events_lost = 105;
+	settle_until(more_were_lost);
+	assert_non_null(strstr(settle(), "list 3; state office; "));
+	assert_int_equal(view().state, QKD_CHANNEL_OVERDUE);
+	assert_int_equal(view().events_lost, 105);
+}
+
+static void limits_need_a_new_module(void **state)
+{
+	office.soft_packets = 1000;
+	start();
+	assert_string_equal(settle(), "fence; row office; policy+; ");
+	assert_non_null(strstr(view().last_error, "has not got jitter_ms, soft_bytes"));
+	assert_non_null(strstr(view().last_error, "or remove these fields"));
+	features = QKD_FEATURE_LIMITS;
+	office.jitter_ms = 100;
+	office.soft_bytes = 1 << 20;
+	office.hard_bytes = 1 << 21;
+	office.hard_packets = 2000;
+	restart();
+	assert_non_null(strstr(settle(), "add 3@5; "));
+	assert_int_equal(standing[0].soft_packets, 1000);
+	assert_int_equal(standing[0].soft_bytes, 1 << 20);
+	assert_int_equal(standing[0].hard_bytes, 1 << 21);
+	assert_int_equal(standing[0].hard_packets, 2000);
+	assert_int_equal(standing[0].jitter_ms, 100);
+	/* Any of them changed: it is replaced. */
+	office.hard_packets = 2001;
+	restart();
+	assert_non_null(strstr(settle(), "delete 3; add 3@5; "));
+}
+
+static void a_long_lookahead_needs_a_new_module(void **state)
+{
+	office.lookahead = 65; /* the fake one has 64 */
+	start();
+	assert_string_equal(settle(), "fence; row office; policy+; ");
+	assert_non_null(strstr(view().last_error, "looks ahead 64 epochs at most"));
+}
+
 /* Whatever waits for an answer when the daemon ends is let go. */
 static void ends_in_the_middle(void **state)
 {
@@ -1326,6 +1423,10 @@ int main(void)
 		TEST(a_backend_that_does_not_answer_is_opened_again),
 		TEST(policies_are_tried_again_soon),
 		TEST(events_follow_the_state),
+		TEST(lost_events_are_made_good),
+		TEST(lost_events_are_counted_too),
+		TEST(limits_need_a_new_module),
+		TEST(a_long_lookahead_needs_a_new_module),
 		TEST(ends_in_the_middle),
 	};
 

@@ -184,7 +184,10 @@ static void test_given_values(void **state)
 		     "    address: b.example.net\n    port: 0x1234\n" LINK TUNNEL
 		     "      esn: false\n      replay_window: 4096\n      if_id: 7\n"
 		     "      mark: 0x10\n    combine: qkd+tls\n    rollover_ms: 100\n"
-		     "    hard_ms: 5000\n" MACSEC "    rollover_ms: 1000\n",
+		     "    hard_ms: 5000\n    jitter_ms: 50\n    soft_bytes: 0x100000\n"
+		     "    hard_bytes: 9223372036854775807\n    lookahead: 256\n" MACSEC
+		     "    rollover_ms: 1000\n    soft_packets: 1000\n    hard_packets: 1001\n"
+		     "    lookahead: 256\n",
 		     &config),
 		0);
 	assert_int_equal(config->backend, CONFIG_BACKEND_NETLINK);
@@ -199,6 +202,14 @@ static void test_given_values(void **state)
 	assert_int_equal(esp->mark_mask, 0xffffffff);
 	assert_int_equal(config->channels[0].combine, CONFIG_COMBINE_QKD_TLS);
 	assert_int_equal(config->channels[0].hard_ms, 5000);
+	assert_int_equal(config->channels[0].jitter_ms, 50);
+	assert_int_equal(config->channels[0].soft_bytes, QKD_SOFT_BYTES_MIN);
+	assert_true(config->channels[0].hard_bytes == INT64_MAX);
+	assert_int_equal(config->channels[0].soft_packets, 0);
+	assert_int_equal(config->channels[0].lookahead, 256);
+	assert_int_equal(config->channels[1].soft_packets, 1000);
+	assert_int_equal(config->channels[1].hard_packets, 1001);
+	assert_int_equal(config->channels[1].lookahead, 256);
 	/* MACsec: half of rollover_ms */
 	assert_int_equal(config->channels[1].grace_ms, 500);
 	config_free(config);
@@ -395,8 +406,10 @@ static void test_channels(void **state)
 		    "from 100 to 60000 ms");
 	expect_only(TOP LINK TUNNEL "    lookahead: 0\n", 26, "channels[0].lookahead",
 		    "out of range");
-	expect_only(TOP LINK MACSEC "    lookahead: 3\n", 24, "channels[0].lookahead",
-		    "from 1 to 2 epochs for kind macsec");
+	expect_only(TOP LINK TUNNEL "    lookahead: 257\n", 26, "channels[0].lookahead",
+		    "from 1 to 256 epochs");
+	expect_only(TOP LINK MACSEC "    lookahead: 257\n", 24, "channels[0].lookahead",
+		    "from 1 to 256 epochs");
 	expect_only(TOP LINK MACSEC "    rollover_ms: 500\n    grace_ms: 500\n", 25,
 		    "channels[0].grace_ms", "must be below rollover_ms (500)");
 	expect_only(TOP LINK MACSEC "    hard_ms: 500\n", 24, "channels[0].hard_ms",
@@ -589,6 +602,24 @@ static void test_examples(void **state)
 	}
 }
 
+static void test_limits(void **state)
+{
+	expect_only(TOP LINK TUNNEL "    soft_bytes: 1048575\n", 26, "channels[0].soft_bytes",
+		    "at least 1048576 octets, or 0");
+	expect_only(TOP LINK TUNNEL "    soft_bytes: 9223372036854775808\n", 26,
+		    "channels[0].soft_bytes", "too large; the most is 9223372036854775807");
+	expect_only(TOP LINK TUNNEL "    soft_packets: 999\n", 26, "channels[0].soft_packets",
+		    "at least 1000 packets, or 0");
+	expect_only(TOP LINK TUNNEL "    hard_bytes: 2097152\n", 26, "channels[0].hard_bytes",
+		    "needs soft_bytes");
+	expect_only(TOP LINK MACSEC "    soft_bytes: 2097152\n    hard_packets: 5000\n", 25,
+		    "channels[0].hard_packets", "needs soft_packets");
+	expect_only(TOP LINK TUNNEL "    soft_bytes: 2097152\n    hard_bytes: 2097152\n", 27,
+		    "channels[0].hard_bytes", "above soft_bytes, which is 2097152");
+	expect_only(TOP LINK TUNNEL "    rollover_ms: 1000\n    jitter_ms: 501\n", 27,
+		    "channels[0].jitter_ms", "at most half of rollover_ms, 500");
+}
+
 /* Both examples are the two ends of the same channels. */
 static void test_examples_match(void **state)
 {
@@ -665,16 +696,16 @@ static int remove_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_given_values),
-		cmocka_unit_test(test_no_lists),      cmocka_unit_test(test_syntax),
-		cmocka_unit_test(test_bomb),	      cmocka_unit_test(test_files),
-		cmocka_unit_test(test_shape),	      cmocka_unit_test(test_top),
-		cmocka_unit_test(test_peers),	      cmocka_unit_test(test_links),
-		cmocka_unit_test(test_channels),      cmocka_unit_test(test_esp),
-		cmocka_unit_test(test_macsec),	      cmocka_unit_test(test_selectors),
-		cmocka_unit_test(test_many_mistakes), cmocka_unit_test(test_channel_spec),
-		cmocka_unit_test(test_examples),      cmocka_unit_test(test_examples_match),
-		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_given_values),
+		cmocka_unit_test(test_no_lists),       cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_bomb),	       cmocka_unit_test(test_files),
+		cmocka_unit_test(test_shape),	       cmocka_unit_test(test_top),
+		cmocka_unit_test(test_peers),	       cmocka_unit_test(test_links),
+		cmocka_unit_test(test_channels),       cmocka_unit_test(test_esp),
+		cmocka_unit_test(test_macsec),	       cmocka_unit_test(test_selectors),
+		cmocka_unit_test(test_limits),	       cmocka_unit_test(test_many_mistakes),
+		cmocka_unit_test(test_channel_spec),   cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_examples_match), cmocka_unit_test(test_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -4,6 +4,7 @@
  * written down instead of done:
  *
  *   put N / use N / in- N / out- N     the steps of epoch N
+ *   queue N                            its material is kept
  *   old-in / old-out                   SAs of an earlier process removed
  *   close                              the channel goes
  */
@@ -23,6 +24,9 @@ static char did[2048];
 static char heard[2048];
 static int open_result, put_result, use_result, remove_result;
 static bool stale_in, stale_out;
+static struct netlink_limits limits; /* of the last SA in use */
+static uint64_t sent_packets;
+static int sent_result;
 
 __attribute__((format(printf, 2, 3))) static void note(char list[2048], const char *format, ...)
 {
@@ -52,15 +56,48 @@ int netlink_install_put(struct netlink_kernel *kernel, const struct qkd_channel 
 	if (put_result)
 		return put_result;
 	sa->epoch = key->epoch;
+	sa->spi_out = (uint32_t)key->epoch + 2000;
+	assert_int_equal(key->in.key[0], 1);
 	sa->out = secret_alloc(sizeof(*sa->out));
 	assert_non_null(sa->out);
 	*sa->out = key->out;
 	return 0;
 }
 
-int netlink_install_activate(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-			     struct netlink_sa *sa)
+int netlink_install_queue(const struct qkd_key *key, struct netlink_sa *sa)
 {
+	note(did, "queue %llu", (unsigned long long)key->epoch);
+	sa->queued = secret_alloc(sizeof(*sa->queued));
+	assert_non_null(sa->queued);
+	*sa->queued = *key;
+	sa->epoch = key->epoch;
+	return 0;
+}
+
+int netlink_install_queued(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			   struct netlink_stale *stale, struct netlink_sa *sa)
+{
+	int err;
+
+	assert_non_null(sa->queued);
+	err = netlink_install_put(kernel, channel, stale, sa->queued, sa);
+	secret_free(sa->queued);
+	sa->queued = NULL;
+	return err;
+}
+
+int netlink_install_sent(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			 const struct netlink_sa *sa, uint64_t *packets, uint64_t *bytes)
+{
+	*packets = sent_packets;
+	*bytes = 100 * sent_packets;
+	return sent_result;
+}
+
+int netlink_install_activate(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			     struct netlink_sa *sa, const struct netlink_limits *sa_limits)
+{
+	limits = *sa_limits;
 	note(did, "use %llu", (unsigned long long)sa->epoch);
 	return use_result;
 }
@@ -111,6 +148,7 @@ void netlink_sa_free(struct netlink_sa *sa)
 	if (!sa)
 		return;
 	secret_free(sa->out);
+	secret_free(sa->queued);
 	free(sa);
 }
 
@@ -140,7 +178,8 @@ static int setup(void **state)
 {
 	did[0] = '\0';
 	heard[0] = '\0';
-	open_result = put_result = use_result = remove_result = 0;
+	open_result = put_result = use_result = remove_result = sent_result = 0;
+	sent_packets = 0;
 	stale_in = stale_out = false;
 	assert_int_equal(loop_create(&loop), 0);
 	assert_int_equal(netlink_table_create(loop, NULL, on_event, NULL, &table), 0);
@@ -195,7 +234,8 @@ static int add(struct qkd_channel channel)
 
 static int put(uint64_t epoch)
 {
-	struct qkd_key key = {.channel = 3, .epoch = epoch, .key_id = {1}};
+	/* The jitter comes from the first and the last four octets. */
+	struct qkd_key key = {.channel = 3, .epoch = epoch, .key_id = {1, [12] = (uint8_t)epoch}};
 	static const uint8_t zero[sizeof(struct qkd_material)];
 
 	memset(key.in.key, 1, sizeof(key.in.key));
@@ -523,6 +563,242 @@ static void old_sas_do_not_outlive_the_policy_of_the_operator(void **state)
 	assert_string_equal(did, "");
 }
 
+/* -------- limits of octets and packets -------- */
+
+static struct qkd_counters counters(void)
+{
+	struct qkd_counters c = {.channel = 3};
+
+	netlink_table_run(table, QKD_CMD_COUNTERS, &c);
+	assert_int_equal(c.status, 0);
+	return c;
+}
+
+static struct qkd_channel limited_channel(void)
+{
+	struct qkd_channel channel = esp_channel();
+
+	channel.soft_packets = 1000;
+	channel.hard_packets = 2000;
+	channel.soft_bytes = 1 << 20;
+	return channel;
+}
+
+/* The SA in use gets them; what the kernel then says of it brings the next one. */
+static void a_soft_limit_brings_the_next(void **state)
+{
+	bool waits;
+
+	assert_int_equal(add(limited_channel()), 0);
+	put(5);
+	put(6);
+	put(7);
+	watermark(5, 7, QKD_EPOCH_NONE);
+	assert_int_equal(limits.soft_packets, 1000);
+	assert_int_equal(limits.hard_packets, 2000);
+	assert_int_equal(limits.soft_bytes, 1 << 20);
+	assert_int_equal(limits.hard_bytes, 0);
+	/* Of others, and of one that is not in use, it does not matter. */
+	netlink_table_expired(table, 8, 2005, false);
+	netlink_table_expired(table, 9, 2006, false);
+	run_for(50);
+	assert_string_equal(did, "put 5 put 6 put 7 use 5 ");
+	netlink_table_expired(table, 9, 2005, false);
+	assert_string_equal(did, "put 5 put 6 put 7 use 5 use 6 ");
+	assert_int_equal(counters().rollovers, 1);
+	assert_int_equal(counters().limit_rollovers, 1);
+	assert_int_equal(counters().delayed, 0);
+	assert_true(counters().activation_max_ns > 0);
+	/* If it is too soon after that it waits a little, and is counted. */
+	netlink_table_expired(table, 9, 2006, false);
+	waits = !strstr(did, "use 7");
+	while (!strstr(did, "use 7"))
+		run_for(5);
+	assert_int_equal(counters().delayed, waits);
+	assert_int_equal(counters().limit_rollovers, 2);
+}
+
+/* The kernel has removed the SA: the next one, if there is one. */
+static void a_hard_limit_ends_it(void **state)
+{
+	assert_int_equal(add(limited_channel()), 0);
+	put(5);
+	put(6);
+	watermark(5, 6, QKD_EPOCH_NONE);
+	netlink_table_expired(table, 9, 2005, true);
+	assert_non_null(strstr(did, "use 5 use 6 "));
+	assert_int_equal(state_of(), QKD_CHANNEL_ACTIVE);
+	netlink_table_expired(table, 9, 2006, true);
+	assert_int_equal(state_of(), QKD_CHANNEL_BLOCKED);
+	assert_int_equal(counters().hard_expiries, 2);
+	assert_int_equal(counters().blocked, 1);
+	assert_non_null(strstr(heard, "activated 5 activated 6 blocked 6 "));
+	assert_int_equal(counters().out_epoch, QKD_EPOCH_NONE);
+}
+
+/* What the kernel said was lost: it is asked. */
+static void lost_words_are_made_good(void **state)
+{
+	assert_int_equal(add(limited_channel()), 0);
+	put(5);
+	put(6);
+	put(7);
+	watermark(5, 7, QKD_EPOCH_NONE);
+	run_for(20);
+	sent_packets = 999;
+	netlink_table_look(table);
+	assert_null(strstr(did, "use 6"));
+	sent_packets = 1000;
+	netlink_table_look(table);
+	assert_non_null(strstr(did, "use 6"));
+	sent_result = -ESRCH;
+	netlink_table_look(table);
+	assert_non_null(strstr(heard, "activated 6 activated 7 "));
+	assert_int_equal(counters().hard_expiries, 1);
+}
+
+static void limits_and_times_have_jitter(void **state)
+{
+	struct qkd_channel channel = limited_channel();
+	uint64_t least = UINT64_MAX, most = 0, epoch = 5;
+	unsigned int i;
+
+	channel.jitter_ms = 30000;
+	channel.soft_bytes = 64 << 20;
+	channel.lookahead = 64;
+	assert_int_equal(add(channel), 0);
+	for (i = 0; i < 50; i++)
+		assert_int_equal(put(5 + i), 0);
+	watermark(5, 54, QKD_EPOCH_NONE);
+	while (rollover(&epoch) == 0) {
+		assert_int_equal(limits.soft_bytes, (64 << 20) - (1 << 20) * ((epoch ^ 1) % 33));
+		least = limits.soft_bytes < least ? limits.soft_bytes : least;
+		most = limits.soft_bytes > most ? limits.soft_bytes : most;
+	}
+	assert_in_range(least, 32 << 20, 50 << 20);
+	assert_in_range(most, least + 1, 64 << 20);
+	assert_int_equal(limits.hard_packets, 2000);
+}
+
+/* -------- MACsec -------- */
+
+static struct qkd_channel macsec_channel(void)
+{
+	return (struct qkd_channel){
+		.id = 3,
+		.kind = QKD_KIND_MACSEC,
+		.cipher = QKD_CIPHER_GCM_AES_XPN_256,
+		.on_exhausted = QKD_EXHAUSTED_HOLD,
+		.lookahead = 200,
+		.rollover_ms = 60000,
+		.grace_ms = 100,
+		.ifindex = 2,
+		.sci_peer = {2},
+		.first_epoch = 5,
+		.name = "port",
+	};
+}
+
+/* Four have their numbers; the others wait, and are installed in order. */
+static void macsec_queues(void **state)
+{
+	struct qkd_epoch *epochs;
+	uint64_t epoch;
+	size_t n;
+
+	assert_int_equal(add(macsec_channel()), 0);
+	for (epoch = 5; epoch < 11; epoch++)
+		assert_int_equal(put(epoch), 0);
+	assert_string_equal(did, "put 5 put 6 put 7 put 8 queue 9 queue 10 ");
+	assert_string_equal(heard, "added installed 5 installed 6 installed 7 installed 8 ");
+	assert_int_equal(counters().ready, 4);
+	assert_int_equal(counters().queued, 2);
+	assert_int_equal(counters().installed, 4);
+	assert_int_equal(counters().in_last, 8);
+	assert_int_equal(netlink_table_epochs(table, 3, &epochs, &n), 0);
+	assert_int_equal(n, 6);
+	assert_int_equal(epochs[4].epoch, 9);
+	assert_int_equal(epochs[4].in, QKD_SA_QUEUED);
+	assert_int_equal(epochs[4].out, QKD_SA_QUEUED);
+	free(epochs);
+	watermark(5, 10, 5);
+	assert_int_equal(rollover(&epoch), 0);
+	assert_int_equal(epoch, 6);
+	watermark(5, 10, 6);
+	while (!strstr(heard, "installed 9"))
+		run_for(20);
+	assert_non_null(strstr(did, "out- 5 in- 5 put 9 "));
+	assert_null(strstr(heard, "installed 10"));
+	assert_int_equal(counters().queued, 1);
+	assert_int_equal(counters().installed, 5);
+	assert_int_equal(counters().in_last, 9);
+}
+
+static void a_queued_epoch_may_fail(void **state)
+{
+	uint64_t epoch;
+
+	assert_int_equal(add(macsec_channel()), 0);
+	for (epoch = 5; epoch < 10; epoch++)
+		put(epoch);
+	watermark(5, 9, 5);
+	rollover(&epoch);
+	put_result = -EEXIST;
+	watermark(5, 9, 6);
+	while (!strstr(heard, "retired 9"))
+		run_for(20);
+	assert_non_null(strstr(heard, "failed 9 "));
+	assert_int_equal(counters().failed, 1);
+	assert_int_equal(counters().queued, 0);
+}
+
+/* Nothing of what waits is in the kernel. */
+static void the_queue_is_deleted_too(void **state)
+{
+	struct qkd_channel channel = {.id = 3};
+	uint64_t epoch;
+
+	assert_int_equal(add(macsec_channel()), 0);
+	for (epoch = 5; epoch < 10; epoch++)
+		put(epoch);
+	did[0] = '\0';
+	netlink_table_run(table, QKD_CMD_CHANNEL_DELETE, &channel);
+	assert_int_equal(channel.status, 0);
+	assert_string_equal(did, "out- 5 out- 6 out- 7 out- 8 in- 5 in- 6 in- 7 in- 8 close ");
+}
+
+/* The device counts on from key to key; nobody says when a limit is reached. */
+static void macsec_limits_are_looked_at(void **state)
+{
+	struct qkd_channel channel = macsec_channel();
+
+	channel.soft_packets = 1000;
+	channel.hard_packets = 3000;
+	sent_packets = 5000;
+	assert_int_equal(add(channel), 0);
+	put(5);
+	put(6);
+	watermark(5, 6, QKD_EPOCH_NONE);
+	sent_packets += 999;
+	run_for(250);
+	assert_null(strstr(did, "use 6"));
+	sent_packets++;
+	while (!strstr(did, "use 6"))
+		run_for(20);
+	assert_int_equal(counters().limit_rollovers, 1);
+	/* There is no next one. */
+	sent_packets += 1500;
+	while (!strstr(heard, "exhausted"))
+		run_for(20);
+	assert_int_equal(state_of(), QKD_CHANNEL_OVERDUE);
+	sent_packets += 1500;
+	while (!strstr(heard, "blocked 6"))
+		run_for(20);
+	assert_non_null(strstr(did, "out- 6 "));
+	assert_int_equal(counters().hard_expiries, 1);
+	assert_int_equal(state_of(), QKD_CHANNEL_BLOCKED);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -541,6 +817,14 @@ int main(void)
 		TEST(deletes_all),
 		TEST(old_sas_stay_until_new_ones_are_used),
 		TEST(old_sas_do_not_outlive_the_policy_of_the_operator),
+		TEST(a_soft_limit_brings_the_next),
+		TEST(a_hard_limit_ends_it),
+		TEST(lost_words_are_made_good),
+		TEST(limits_and_times_have_jitter),
+		TEST(macsec_queues),
+		TEST(a_queued_epoch_may_fail),
+		TEST(the_queue_is_deleted_too),
+		TEST(macsec_limits_are_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

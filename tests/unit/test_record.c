@@ -340,7 +340,7 @@ static void the_rest(void **state)
 	assert_int_equal(qkd_record_check_epoch_list(&epoch), -EINVAL);
 	epoch.reserved32 = 0;
 	hello.reserved[3] = rollover.reserved[1] = gone.reserved[1] = 1;
-	counters.reserved[11] = epoch.reserved[1] = 1;
+	counters.reserved[4] = epoch.reserved[1] = 1;
 	assert_int_equal(qkd_record_check_hello(&hello), -EINVAL);
 	assert_int_equal(qkd_record_check_rollover(&rollover), -EINVAL);
 	assert_int_equal(qkd_record_check_retire(&gone), -EINVAL);

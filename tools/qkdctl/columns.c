@@ -21,6 +21,7 @@ static const struct column status_columns[] = {
 	{"QKD links", "summary.qkd_links", NULL, NULL, false},
 	{"Channels", "summary.channels", NULL, NULL, false},
 	{"Keys ready", "keys_ready", NULL, NULL, false},
+	{"Events lost", "events_lost", NULL, NULL, false},
 };
 
 static const struct column problem_columns[] = {
@@ -87,21 +88,34 @@ static const struct column show_columns[] = {
 	{"Device", "macsec.device", format_text, NULL, false},
 	{"Peer MAC", "macsec.peer_mac", format_text, NULL, false},
 	{"Rollover each", "rollover_ms", format_ms, NULL, false},
+	{"Earlier by up to", "jitter_ms", format_ms, NULL, false},
+	{"Rollover after octets", "soft_bytes", format_limit_count, NULL, false},
+	{"Rollover after packets", "soft_packets", format_limit_count, NULL, false},
+	{"Hard limit, octets", "hard_bytes", format_limit_count, NULL, false},
+	{"Hard limit, packets", "hard_packets", format_limit_count, NULL, false},
 	{"Grace time", "grace_ms", format_ms, NULL, false},
 	{"Out of keys", "on_exhausted", NULL, NULL, false},
-	{"Hard limit", "hard_ms", format_limit, NULL, false},
+	{"Hard limit, time", "hard_ms", format_limit, NULL, false},
 	{"Lookahead", "lookahead", NULL, NULL, false},
 	{"Epoch in use", "epoch_out", NULL, NULL, false},
 	{"Inbound epochs", "epochs_in", NULL, NULL, false},
 	{"Peer's epochs", "epochs_peer", NULL, NULL, false},
 	{"Epochs ready", "ready", NULL, NULL, false},
+	{"Epochs queued", "queued", NULL, NULL, false},
 	{"Last rollover", "last_rollover", format_ago, NULL, false},
 	{"Rollovers", "rollovers", NULL, NULL, false},
+	{"On a soft limit", "limit_rollovers", NULL, NULL, false},
+	{"Of these delayed", "delayed", NULL, NULL, false},
+	{"Longest switch", "activation_max_ns", format_ns, NULL, false},
 	{"Installed", "installed", NULL, NULL, false},
 	{"Retired", "retired", NULL, NULL, false},
 	{"Failed", "failed", NULL, NULL, false},
 	{"Exhausted", "exhausted", NULL, NULL, false},
 	{"Blocked", "blocked", NULL, NULL, false},
+	{"At a hard limit", "hard_expiries", NULL, NULL, false},
+	{"Pool hits", "pool_hits", NULL, NULL, false},
+	{"Pool misses", "pool_misses", NULL, NULL, false},
+	{"Events lost", "events_lost", NULL, NULL, false},
 };
 
 static const struct column key_columns[] = {

@@ -75,6 +75,22 @@ void format_limit(const json_t *value, char *text, size_t size)
 		format_ms(value, text, size);
 }
 
+void format_limit_count(const json_t *value, char *text, size_t size)
+{
+	if (json_is_integer(value) && !json_integer_value(value))
+		snprintf(text, size, "none");
+	else
+		format_plain(value, text, size);
+}
+
+void format_ns(const json_t *value, char *text, size_t size)
+{
+	if (json_is_number(value) && json_number_value(value) > 0)
+		snprintf(text, size, "%.1f us", json_number_value(value) / 1000);
+	else
+		snprintf(text, size, "-");
+}
+
 void format_us(const json_t *value, char *text, size_t size)
 {
 	if (json_is_number(value))

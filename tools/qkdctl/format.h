@@ -15,6 +15,10 @@ void format_plain(const json_t *value, char *text, size_t size);
 void format_ms(const json_t *value, char *text, size_t size);
 /** The same, but "none" for 0. */
 void format_limit(const json_t *value, char *text, size_t size);
+/** A number; 0 is no limit. */
+void format_limit_count(const json_t *value, char *text, size_t size);
+/** Nanoseconds as microseconds: 12.3 us. */
+void format_ns(const json_t *value, char *text, size_t size);
 /** Octets: "1.2 MiB". */
 void format_bytes(const json_t *value, char *text, size_t size);
 /** bit/s: "12.5 kbit/s". */

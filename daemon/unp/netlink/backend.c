@@ -8,6 +8,7 @@
 #include "km/secret.h"
 #include "log.h"
 #include "record.h"
+#include "unp/netlink/expire.h"
 #include "unp/netlink/table.h"
 
 #include <errno.h>
@@ -32,6 +33,8 @@ struct netlink_backend {
 	struct backend backend;
 	struct netlink_kernel kernel;
 	struct netlink_table *table;
+	struct netlink_expire *expire;
+	unsigned int events_lost;
 	struct loop_timer deliver;
 	struct item *first;
 	struct item **last;
@@ -92,6 +95,7 @@ static void hand_over(struct netlink_backend *nb, struct item *item, int err)
 static void release(struct netlink_backend *nb)
 {
 	loop_timer_cancel(nb->backend.loop, &nb->deliver);
+	netlink_expire_close(nb->expire);
 	if (nb->table)
 		netlink_table_destroy(nb->table);
 	netlink_close(nb->kernel.xfrm);
@@ -129,11 +133,29 @@ static void table_event(const struct qkd_event *event, void *arg)
 
 	if (item.octets) {
 		memcpy(item.octets, event, sizeof(*event));
-		if (!queue(nb, &item))
+		((struct qkd_event *)item.octets)->lost = nb->events_lost;
+		if (!queue(nb, &item)) {
+			nb->events_lost = 0;
 			return;
+		}
 	}
 	free(item.octets);
+	nb->events_lost++;
 	log_err("out of memory: an event of channel number %u was lost", event->channel);
+}
+
+static void sa_expired(uint32_t reqid, uint32_t spi, bool hard, void *arg)
+{
+	struct netlink_backend *nb = arg;
+
+	netlink_table_expired(nb->table, reqid, spi, hard);
+}
+
+static void expiries_lost(void *arg)
+{
+	struct netlink_backend *nb = arg;
+
+	netlink_table_look(nb->table);
 }
 
 /* -------- operations -------- */
@@ -250,6 +272,21 @@ static int open_kernel(struct netlink_backend *nb, char *error, size_t error_len
 	return err && no_macsec ? err : 0;
 }
 
+/* Without it ESP SAs have no limits; the feature is not there then. */
+static int open_expire(struct netlink_backend *nb)
+{
+	const struct netlink_expire_ops ops = {
+		.expired = sa_expired,
+		.lost = expiries_lost,
+		.arg = nb,
+	};
+	int err = nb->kernel.xfrm ? netlink_expire_open(nb->backend.loop, &ops, &nb->expire) : 0;
+
+	if (err)
+		log_warn("limits of octets and packets cannot be used: %s", strerror(-err));
+	return err;
+}
+
 static void say_hello(struct netlink_backend *nb)
 {
 	struct qkd_hello *hello = &nb->backend.hello;
@@ -258,7 +295,9 @@ static void say_hello(struct netlink_backend *nb)
 	if (nb->kernel.xfrm)
 		hello->features |= QKD_FEATURE_ESP | QKD_FEATURE_ESP_CHACHA;
 	if (nb->kernel.macsec)
-		hello->features |= QKD_FEATURE_MACSEC | QKD_FEATURE_MACSEC_XPN;
+		hello->features |= QKD_FEATURE_MACSEC | QKD_FEATURE_MACSEC_XPN | QKD_FEATURE_QUEUE;
+	if (!open_expire(nb))
+		hello->features |= QKD_FEATURE_LIMITS;
 	hello->max_batch = QKD_MAX_BATCH;
 	hello->max_channels = QKD_MAX_CHANNELS;
 	hello->max_lookahead = QKD_MAX_LOOKAHEAD;

@@ -19,6 +19,7 @@ void netlink_sa_free(struct netlink_sa *sa)
 	if (!sa)
 		return;
 	secret_free(sa->out);
+	secret_free(sa->queued);
 	free(sa);
 }
 
@@ -155,7 +156,7 @@ static int put_esp(struct netlink_kernel *k, const struct qkd_channel *c, const 
 	if (!sa->out)
 		return -ENOMEM;
 	*sa->out = key->out;
-	err = netlink_xfrm_add(k->xfrm, c, sa->spi_in, false, &key->in);
+	err = netlink_xfrm_add(k->xfrm, c, sa->spi_in, false, &key->in, NULL);
 	if (!err)
 		return 0;
 	explain(c, "inbound SA", err, netlink_text(k->xfrm));
@@ -206,10 +207,32 @@ int netlink_install_put(struct netlink_kernel *k, const struct qkd_channel *c,
 	return is_macsec(c) ? put_macsec(k, c, stale, key, sa) : put_esp(k, c, key, sa);
 }
 
+int netlink_install_queue(const struct qkd_key *key, struct netlink_sa *sa)
+{
+	sa->queued = secret_alloc(sizeof(*sa->queued));
+	if (!sa->queued)
+		return -ENOMEM;
+	*sa->queued = *key;
+	sa->epoch = key->epoch;
+	sa->an = key->epoch % QKD_MACSEC_ANS;
+	memcpy(sa->key_id, key->key_id, sizeof(sa->key_id));
+	return 0;
+}
+
+int netlink_install_queued(struct netlink_kernel *k, const struct qkd_channel *c,
+			   struct netlink_stale *stale, struct netlink_sa *sa)
+{
+	int err = netlink_install_put(k, c, stale, sa->queued, sa);
+
+	secret_free(sa->queued);
+	sa->queued = NULL;
+	return err;
+}
+
 /* -------- using and removing -------- */
 
 int netlink_install_activate(struct netlink_kernel *k, const struct qkd_channel *c,
-			     struct netlink_sa *sa)
+			     struct netlink_sa *sa, const struct netlink_limits *limits)
 {
 	int err;
 
@@ -218,7 +241,7 @@ int netlink_install_activate(struct netlink_kernel *k, const struct qkd_channel 
 	if (!sa->out)
 		return -EINVAL;
 	/* The youngest of the states that fit is the one that is used. */
-	err = netlink_xfrm_add(k->xfrm, c, sa->spi_out, true, sa->out);
+	err = netlink_xfrm_add(k->xfrm, c, sa->spi_out, true, sa->out, limits);
 	secret_free(sa->out);
 	sa->out = NULL;
 	if (err) {
@@ -248,6 +271,14 @@ int netlink_install_remove_out(struct netlink_kernel *k, const struct qkd_channe
 	if (!inserted)
 		sa->spi_out = 0;
 	return sa->spi_out ? netlink_xfrm_delete(k->xfrm, c, sa->spi_out, true) : 0;
+}
+
+int netlink_install_sent(struct netlink_kernel *k, const struct qkd_channel *c,
+			 const struct netlink_sa *sa, uint64_t *packets, uint64_t *bytes)
+{
+	if (is_macsec(c))
+		return netlink_macsec_sent(k->macsec, c, packets, bytes);
+	return netlink_xfrm_count(k->xfrm, c, sa->spi_out, true, packets, bytes);
 }
 
 void netlink_install_report(struct netlink_kernel *k, const struct qkd_channel *c,

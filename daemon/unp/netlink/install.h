@@ -18,6 +18,7 @@ struct netlink_kernel {
 /**
  * struct netlink_sa - both SAs of one epoch
  * @out: ESP: the outbound key until it is inserted, in locked memory; else NULL
+ * @queued: MACsec: the material while it waits for its number, in locked memory; else NULL
  */
 struct netlink_sa {
 	uint64_t epoch;
@@ -26,6 +27,7 @@ struct netlink_sa {
 	uint32_t spi_in;
 	uint32_t spi_out;
 	struct qkd_material *out;
+	struct qkd_key *queued;
 };
 
 /**
@@ -49,8 +51,25 @@ int netlink_install_open(struct netlink_kernel *kernel, const struct qkd_channel
 int netlink_install_put(struct netlink_kernel *kernel, const struct qkd_channel *channel,
 			struct netlink_stale *stale, const struct qkd_key *key,
 			struct netlink_sa *sa);
+
+/** MACsec: keeps @key in @sa until netlink_install_queued(). Return: 0, -ENOMEM. */
+int netlink_install_queue(const struct qkd_key *key, struct netlink_sa *sa);
+
+/** netlink_install_put() of what was kept, which is wiped, whatever the outcome. */
+int netlink_install_queued(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			   struct netlink_stale *stale, struct netlink_sa *sa);
+
+/** @limits: ESP: those of the SA; not looked at for MACsec */
 int netlink_install_activate(struct netlink_kernel *kernel, const struct qkd_channel *channel,
-			     struct netlink_sa *sa);
+			     struct netlink_sa *sa, const struct netlink_limits *limits);
+
+/**
+ * netlink_install_sent - what the channel has sent so far
+ * ESP: through @sa, the one in use (-ESRCH: it is gone). MACsec: by the device,
+ * with whatever key.
+ */
+int netlink_install_sent(struct netlink_kernel *kernel, const struct qkd_channel *channel,
+			 const struct netlink_sa *sa, uint64_t *packets, uint64_t *bytes);
 
 /* Removing: 0: it is gone, or was; negative errno: it stands still. May be tried again. */
 int netlink_install_remove_in(struct netlink_kernel *kernel, const struct qkd_channel *channel,

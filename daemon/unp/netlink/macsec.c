@@ -236,6 +236,38 @@ int netlink_macsec_remove_tx(struct netlink_macsec *ms, const struct qkd_channel
 	return gone(ask_sa(ms, c, MACSEC_CMD_DEL_TXSA, false, an, UNSAID, NULL));
 }
 
+/* -------- what was sent -------- */
+
+static int keep_sent(const struct nlmsghdr *m, void *arg)
+{
+	struct rtnl_link_stats64 *stats = arg;
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, m, sizeof(struct ifinfomsg))
+	{
+		if (mnl_attr_get_type(attr) == IFLA_STATS64 &&
+		    mnl_attr_get_payload_len(attr) >= sizeof(*stats))
+			memcpy(stats, mnl_attr_get_payload(attr), sizeof(*stats));
+	}
+	return MNL_CB_OK;
+}
+
+int netlink_macsec_sent(struct netlink_macsec *ms, const struct qkd_channel *c, uint64_t *packets,
+			uint64_t *bytes)
+{
+	struct nlmsghdr *m = netlink_begin(ms->route, RTM_GETLINK, 0);
+	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(m, sizeof(*link));
+	struct rtnl_link_stats64 stats = {0};
+	int err;
+
+	link->ifi_family = AF_UNSPEC;
+	link->ifi_index = c->ifindex;
+	err = netlink_ask(ms->route, keep_sent, &stats);
+	*packets = stats.tx_packets;
+	*bytes = stats.tx_bytes;
+	return err;
+}
+
 /* -------- what stands -------- */
 
 struct search {

@@ -37,6 +37,10 @@ int netlink_macsec_remove_rx(struct netlink_macsec *macsec, const struct qkd_cha
 int netlink_macsec_remove_tx(struct netlink_macsec *macsec, const struct qkd_channel *channel,
 			     uint8_t an);
 
+/** Packets and octets that the device has sent. Return: -ENODEV: it is gone. */
+int netlink_macsec_sent(struct netlink_macsec *macsec, const struct qkd_channel *channel,
+			uint64_t *packets, uint64_t *bytes);
+
 /** What stands on a device: bit n is association number n. */
 struct netlink_macsec_found {
 	uint8_t rx;

@@ -13,6 +13,7 @@
 
 #define NEVER	 UINT64_MAX
 #define RETRY_MS 100 /* to remove an SA that the kernel did not */
+#define LOOK_MS	 100 /* between two looks at what a MACsec device has sent */
 
 /**
  * struct entry - one channel
@@ -20,6 +21,10 @@
  * @stale_in_at: when the inbound SAs of an earlier process go
  * @stale_out_at: when its outbound ones go
  * @stuck: an SA that was to go stands still; reported, and tried again
+ * @limits: of the outbound SA in use, with its jitter; MACsec: on top of
+ * @base_packets: what the device had sent before, and
+ * @base_bytes: likewise
+ * @look_at: when to look at what was sent; NEVER: the kernel says it
  */
 struct entry {
 	struct entry *next;
@@ -33,6 +38,10 @@ struct entry {
 	uint64_t stale_in_at;
 	uint64_t stale_out_at;
 	bool stuck;
+	struct netlink_limits limits;
+	uint64_t base_packets;
+	uint64_t base_bytes;
+	uint64_t look_at;
 };
 
 struct netlink_table {
@@ -102,6 +111,53 @@ static int block(struct entry *e, struct netlink_sa *sa)
 	return err;
 }
 
+static bool has_limits(const struct qkd_channel *c)
+{
+	return c->soft_bytes || c->soft_packets;
+}
+
+static bool is_macsec(const struct qkd_channel *c)
+{
+	return c->kind == QKD_KIND_MACSEC;
+}
+
+static void draw_limits(struct entry *e, uint64_t epoch)
+{
+	const struct qkd_channel *c = &e->config;
+
+	e->limits = (struct netlink_limits){
+		.soft_bytes = qkd_epochs_soft(&e->epochs, epoch, c->soft_bytes),
+		.soft_packets = qkd_epochs_soft(&e->epochs, epoch, c->soft_packets),
+		.hard_bytes = c->hard_bytes,
+		.hard_packets = c->hard_packets,
+	};
+}
+
+/* A MACsec device counts on from one key to the next. */
+static int note_base(struct entry *e, const struct netlink_sa *sa)
+{
+	if (!is_macsec(&e->config) || !has_limits(&e->config))
+		return 0;
+	e->look_at = now_ms() + LOOK_MS;
+	return netlink_install_sent(e->table->kernel, &e->config, sa, &e->base_packets,
+				    &e->base_bytes);
+}
+
+static int activate(struct entry *e, struct netlink_sa *sa)
+{
+	uint64_t start = clock_ns(CLOCK_MONOTONIC), took;
+	int err;
+
+	draw_limits(e, sa->epoch);
+	err = note_base(e, sa);
+	if (!err)
+		err = netlink_install_activate(e->table->kernel, &e->config, sa, &e->limits);
+	took = clock_ns(CLOCK_MONOTONIC) - start;
+	if (!err && took > e->counters.activation_max_ns)
+		e->counters.activation_max_ns = took;
+	return err;
+}
+
 static int carry_out(struct entry *e, const struct qkd_action *action)
 {
 	struct netlink_kernel *k = e->table->kernel;
@@ -109,7 +165,9 @@ static int carry_out(struct entry *e, const struct qkd_action *action)
 
 	switch (action->type) {
 	case QKD_ACTION_ACTIVATE:
-		return netlink_install_activate(k, &e->config, sa);
+		return activate(e, sa);
+	case QKD_ACTION_INSTALL:
+		return netlink_install_queued(k, &e->config, &e->stale, sa);
 	case QKD_ACTION_REMOVE_IN:
 		return netlink_install_remove_in(k, &e->config, sa);
 	case QKD_ACTION_REMOVE_OUT:
@@ -125,13 +183,15 @@ static int carry_out(struct entry *e, const struct qkd_action *action)
 	return 0;
 }
 
-static void report_switch(struct entry *e, uint64_t epoch)
+static void report_switch(struct entry *e, uint64_t epoch, bool limited)
 {
-	uint32_t ready = qkd_epochs_ready(&e->epochs);
+	uint32_t ready = qkd_epochs_ready(&e->epochs) + qkd_epochs_queued(&e->epochs);
 
 	/* The first activation is no rollover. */
-	if (e->counters.last_rollover_ns)
+	if (e->counters.last_rollover_ns) {
 		e->counters.rollovers++;
+		e->counters.limit_rollovers += limited;
+	}
 	e->counters.last_rollover_ns = clock_ns(CLOCK_REALTIME);
 	if (netlink_install_has_stale(&e->stale, true))
 		e->stale_out_at = earlier(e->stale_out_at, now_ms() + e->config.grace_ms);
@@ -140,16 +200,33 @@ static void report_switch(struct entry *e, uint64_t epoch)
 		emit(e, QKD_EVENT_LOW, QKD_EPOCH_NONE, ready, 0);
 }
 
-static void report(struct entry *e, const struct qkd_action *action, int err)
+static void install_failed(struct entry *e, uint64_t epoch, int err)
+{
+	e->counters.failed++;
+	emit(e, QKD_EVENT_FAILED, epoch, 0, err);
+}
+
+static void installed(struct entry *e, uint64_t epoch)
+{
+	e->counters.installed++;
+	emit(e, QKD_EVENT_INSTALLED, epoch, 0, 0);
+}
+
+/* @limited: the switch that is reported was due on a soft limit */
+static void report(struct entry *e, const struct qkd_action *action, bool limited, int err)
 {
 	switch (action->type) {
 	case QKD_ACTION_ACTIVATE:
-		if (!err) {
-			report_switch(e, action->epoch);
-			break;
-		}
-		e->counters.failed++;
-		emit(e, QKD_EVENT_FAILED, action->epoch, 0, err);
+		if (err)
+			install_failed(e, action->epoch, err);
+		else
+			report_switch(e, action->epoch, limited);
+		break;
+	case QKD_ACTION_INSTALL:
+		if (err)
+			install_failed(e, action->epoch, err);
+		else
+			installed(e, action->epoch);
 		break;
 	case QKD_ACTION_FORGET:
 		e->counters.retired++;
@@ -193,6 +270,7 @@ static bool do_what_is_due(struct entry *e)
 	struct qkd_action action;
 
 	while (qkd_epochs_next(&e->epochs, now_ms(), &action)) {
+		bool limited = e->epochs.limited;
 		int err = carry_out(e, &action);
 
 		if (err && is_removal(&action)) {
@@ -200,7 +278,7 @@ static bool do_what_is_due(struct entry *e)
 			return false;
 		}
 		qkd_epochs_done(&e->epochs, now_ms(), &action, err);
-		report(e, &action, err);
+		report(e, &action, limited, err);
 	}
 	return true;
 }
@@ -235,6 +313,9 @@ static void set_timer(struct entry *e)
 	uint64_t at = earlier(e->stale_in_at, e->stale_out_at), now = now_ms();
 
 	at = earlier(at, qkd_epochs_deadline(&e->epochs));
+	if (e->epochs.out == QKD_EPOCH_NONE)
+		e->look_at = NEVER;
+	at = earlier(at, e->look_at);
 	if (e->stuck && at < now + RETRY_MS)
 		at = now + RETRY_MS;
 	if (at == NEVER)
@@ -254,9 +335,91 @@ static void run(struct entry *e)
 	set_timer(e);
 }
 
+/* -------- limits of octets and packets -------- */
+
+static struct netlink_sa *sa_in_use(const struct entry *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->epochs.count; i++)
+		if (e->slot[i].epoch == e->epochs.out)
+			return e->slot[i].sa;
+	return NULL;
+}
+
+static void soft_reached(struct entry *e)
+{
+	e->counters.delayed += qkd_epochs_limit(&e->epochs, now_ms());
+}
+
+/* The next epoch is used at once, if there is one. */
+static void hard_reached(struct entry *e)
+{
+	e->counters.hard_expiries += !e->epochs.expired;
+	qkd_epochs_expired(&e->epochs);
+}
+
+static bool reached(uint64_t packets, uint64_t packet_limit, uint64_t bytes, uint64_t byte_limit)
+{
+	return (packet_limit && packets >= packet_limit) || (byte_limit && bytes >= byte_limit);
+}
+
+static void look(struct entry *e)
+{
+	const struct netlink_sa *sa = sa_in_use(e);
+	const struct netlink_limits *l = &e->limits;
+	uint64_t packets = 0, bytes = 0;
+	int err;
+
+	if (!sa || !has_limits(&e->config))
+		return;
+	err = netlink_install_sent(e->table->kernel, &e->config, sa, &packets, &bytes);
+	packets -= e->base_packets;
+	bytes -= e->base_bytes;
+	if (err == -ESRCH || (!err && reached(packets, l->hard_packets, bytes, l->hard_bytes)))
+		hard_reached(e);
+	else if (!err && reached(packets, l->soft_packets, bytes, l->soft_bytes))
+		soft_reached(e);
+}
+
 static void timer_fired(void *arg)
 {
-	run(arg);
+	struct entry *e = arg;
+
+	if (now_ms() >= e->look_at) {
+		e->look_at = now_ms() + LOOK_MS;
+		look(e);
+	}
+	run(e);
+}
+
+void netlink_table_expired(struct netlink_table *t, uint32_t reqid, uint32_t spi, bool hard)
+{
+	const struct netlink_sa *sa;
+	struct entry *e = t->first;
+
+	while (e && (e->config.reqid != reqid || is_macsec(&e->config)))
+		e = e->next;
+	sa = e ? sa_in_use(e) : NULL;
+	if (!sa || sa->spi_out != spi)
+		return; /* one that was replaced already */
+	if (hard)
+		hard_reached(e);
+	else
+		soft_reached(e);
+	run(e);
+}
+
+void netlink_table_look(struct netlink_table *t)
+{
+	struct entry *e;
+
+	for (e = t->first; e; e = e->next) {
+		if (!has_limits(&e->config))
+			continue;
+		look(e);
+		run(e);
+	}
 }
 
 /* -------- channels -------- */
@@ -297,10 +460,11 @@ static struct entry *make(struct netlink_table *t, const struct qkd_channel *r)
 	struct qkd_epochs_config config = {
 		.lookahead = r->lookahead,
 		.rollover_ms = r->rollover_ms,
+		.jitter_ms = r->jitter_ms,
 		.grace_ms = r->grace_ms,
 		.hard_ms = r->hard_ms,
 		.on_exhausted = r->on_exhausted,
-		.an_count = r->kind == QKD_KIND_MACSEC ? QKD_MACSEC_ANS : 0,
+		.an_count = is_macsec(r) ? QKD_MACSEC_ANS : 0,
 	};
 	uint32_t capacity = qkd_epochs_capacity(&config);
 	struct entry *e = calloc(1, sizeof(*e));
@@ -319,6 +483,7 @@ static struct entry *make(struct netlink_table *t, const struct qkd_channel *r)
 	e->timer.arg = e;
 	e->stale_in_at = NEVER;
 	e->stale_out_at = NEVER;
+	e->look_at = NEVER;
 	qkd_epochs_init(&e->epochs, &config, e->slot, capacity, r->first_epoch);
 	return e;
 }
@@ -368,6 +533,11 @@ static int add(struct netlink_table *t, const struct qkd_channel *r)
 	return 0;
 }
 
+static bool stands(uint8_t state)
+{
+	return state != QKD_SA_NONE && state != QKD_SA_QUEUED;
+}
+
 /* Outbound first. What cannot be removed stays, with the channel. */
 static int remove_all(struct entry *e)
 {
@@ -376,14 +546,14 @@ static int remove_all(struct entry *e)
 	int err = 0;
 
 	for (i = 0; i < e->epochs.count && !err; i++) {
-		if (e->slot[i].out == QKD_SA_NONE)
+		if (!stands(e->slot[i].out))
 			continue;
 		err = netlink_install_remove_out(k, &e->config, e->slot[i].sa);
 		if (!err)
 			e->slot[i].out = QKD_SA_NONE;
 	}
 	for (i = 0; i < e->epochs.count && !err; i++) {
-		if (e->slot[i].in == QKD_SA_NONE)
+		if (!stands(e->slot[i].in))
 			continue;
 		err = netlink_install_remove_in(k, &e->config, e->slot[i].sa);
 		if (!err)
@@ -424,25 +594,40 @@ static int spent_status(int err)
 	}
 }
 
-static int install(struct entry *e, const struct qkd_key *key)
+static uint32_t le32(const uint8_t *p)
+{
+	return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+/* As kmod/rollover.c: both ends have the key ID, so both draw the same from it. */
+static uint32_t jitter_of(const struct qkd_key *key)
+{
+	return le32(key->key_id) ^ le32(key->key_id + 12);
+}
+
+static int install(struct entry *e, const struct qkd_key *key, bool queue)
 {
 	struct netlink_sa *sa = calloc(1, sizeof(*sa));
 	int err = -ENOMEM;
 
 	if (!sa)
 		return err;
-	err = netlink_install_put(e->table->kernel, &e->config, &e->stale, key, sa);
+	if (queue)
+		err = netlink_install_queue(key, sa);
+	else
+		err = netlink_install_put(e->table->kernel, &e->config, &e->stale, key, sa);
 	if (err) {
 		netlink_sa_free(sa);
 		return err;
 	}
-	qkd_epochs_put(&e->epochs, key->epoch, 0, sa);
+	qkd_epochs_put(&e->epochs, key->epoch, jitter_of(key), sa);
 	return 0;
 }
 
 static int put_key(struct entry *e, const struct qkd_key *key)
 {
 	int err = qkd_record_check_key(key);
+	bool queue;
 
 	if (!err)
 		err = qkd_record_check_salt(key, e->config.cipher);
@@ -450,15 +635,15 @@ static int put_key(struct entry *e, const struct qkd_key *key)
 		err = qkd_epochs_may_put(&e->epochs, key->epoch);
 	if (err)
 		return err;
-	err = install(e, key);
+	queue = qkd_epochs_must_queue(&e->epochs, key->epoch);
+	err = install(e, key, queue);
 	if (err) {
 		qkd_epochs_spend(&e->epochs, key->epoch);
-		e->counters.failed++;
-		emit(e, QKD_EVENT_FAILED, key->epoch, 0, err);
+		install_failed(e, key->epoch, err);
 		return spent_status(err);
 	}
-	e->counters.installed++;
-	emit(e, QKD_EVENT_INSTALLED, key->epoch, 0, 0);
+	if (!queue)
+		installed(e, key->epoch);
 	run(e);
 	return 0;
 }
@@ -525,6 +710,7 @@ static int count(struct entry *e, struct qkd_counters *r)
 	r->peer_first = epochs->peer_first;
 	r->peer_last = epochs->peer_last;
 	r->ready = qkd_epochs_ready(epochs);
+	r->queued = qkd_epochs_queued(epochs);
 	return 0;
 }
 

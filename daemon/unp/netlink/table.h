@@ -27,6 +27,17 @@ void netlink_table_destroy(struct netlink_table *table);
  */
 void netlink_table_run(struct netlink_table *table, uint32_t cmd, void *record);
 
+/**
+ * netlink_table_expired - the kernel says that an SA has reached a limit
+ * @reqid: of the channel
+ * @spi: of the SA, network byte order
+ * @hard: it is gone
+ */
+void netlink_table_expired(struct netlink_table *table, uint32_t reqid, uint32_t spi, bool hard);
+
+/** What the kernel said was lost: asks it for all SAs in use that have limits. */
+void netlink_table_look(struct netlink_table *table);
+
 /** All channels as an array, the caller's to free(). Return: 0, -ENOMEM. */
 int netlink_table_channels(struct netlink_table *table, struct qkd_channel **channels,
 			   size_t *count);

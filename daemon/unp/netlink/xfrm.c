@@ -33,7 +33,24 @@ static void set_address(xfrm_address_t *to, const uint8_t from[QKD_ADDR_BYTES])
 	memcpy(to, from, sizeof(*to));
 }
 
-static void put_info(struct nlmsghdr *m, const struct qkd_channel *c, uint32_t spi, bool out)
+static uint64_t limit(uint64_t value)
+{
+	return value ? value : XFRM_INF;
+}
+
+static void put_limits(struct xfrm_lifetime_cfg *to, const struct netlink_limits *limits)
+{
+	static const struct netlink_limits none;
+	const struct netlink_limits *l = limits ? limits : &none;
+
+	to->soft_byte_limit = limit(l->soft_bytes);
+	to->hard_byte_limit = limit(l->hard_bytes);
+	to->soft_packet_limit = limit(l->soft_packets);
+	to->hard_packet_limit = limit(l->hard_packets);
+}
+
+static void put_info(struct nlmsghdr *m, const struct qkd_channel *c, uint32_t spi, bool out,
+		     const struct netlink_limits *limits)
 {
 	struct xfrm_usersa_info *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
 	bool tunnel = c->kind == QKD_KIND_ESP_TUNNEL;
@@ -49,10 +66,7 @@ static void put_info(struct nlmsghdr *m, const struct qkd_channel *c, uint32_t s
 	info->flags = tunnel ? XFRM_STATE_AF_UNSPEC : 0;
 	if (c->flags & QKD_CHANNEL_ESN)
 		info->flags |= XFRM_STATE_ESN;
-	info->lft.soft_byte_limit = XFRM_INF;
-	info->lft.hard_byte_limit = XFRM_INF;
-	info->lft.soft_packet_limit = XFRM_INF;
-	info->lft.hard_packet_limit = XFRM_INF;
+	put_limits(&info->lft, limits);
 }
 
 static void put_key(struct nlmsghdr *m, const struct qkd_channel *c,
@@ -98,11 +112,11 @@ static void put_mark(struct nlmsghdr *m, const struct qkd_channel *c)
 }
 
 int netlink_xfrm_add(struct netlink *nl, const struct qkd_channel *c, uint32_t spi, bool out,
-		     const struct qkd_material *material)
+		     const struct qkd_material *material, const struct netlink_limits *limits)
 {
 	struct nlmsghdr *m = netlink_begin(nl, XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL);
 
-	put_info(m, c, spi, out);
+	put_info(m, c, spi, out, limits);
 	put_key(m, c, material);
 	put_replay(m, c, out);
 	put_mark(m, c);

@@ -14,9 +14,22 @@
 /** SPI of @epoch, network byte order, of our outbound or inbound SA. */
 uint32_t netlink_xfrm_spi(const struct qkd_channel *channel, uint64_t epoch, bool out);
 
-/** Adds one SA; usable at once. -EEXIST: the SPI is taken. */
+/**
+ * struct netlink_limits - octets and packets of one SA; 0: no limit
+ * At a soft one the kernel says so, once; at a hard one it deletes the SA, and
+ * says so too: see expire.h.
+ */
+struct netlink_limits {
+	uint64_t soft_bytes;
+	uint64_t soft_packets;
+	uint64_t hard_bytes;
+	uint64_t hard_packets;
+};
+
+/** Adds one SA; usable at once. @limits: or NULL. -EEXIST: the SPI is taken. */
 int netlink_xfrm_add(struct netlink *netlink, const struct qkd_channel *channel, uint32_t spi,
-		     bool out, const struct qkd_material *material);
+		     bool out, const struct qkd_material *material,
+		     const struct netlink_limits *limits);
 
 /** Deletes one SA. Return: 0 also if it was gone. */
 int netlink_xfrm_delete(struct netlink *netlink, const struct qkd_channel *channel, uint32_t spi,
