@@ -27,7 +27,7 @@ static struct qkd_epochs *begin(struct kunit *test, const struct qkd_epochs_conf
 static void put(struct kunit *test, struct qkd_epochs *e, u64 epoch)
 {
 	KUNIT_ASSERT_EQ(test, qkd_epochs_may_put(e, epoch), 0);
-	qkd_epochs_put(e, epoch, NULL);
+	qkd_epochs_put(e, epoch, 0, NULL);
 }
 
 /* Does all that is due. Return: the steps, in order, two octal digits each. */

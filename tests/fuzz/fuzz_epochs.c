@@ -31,6 +31,7 @@
 
 enum model_out {
 	OUT_NONE,
+	OUT_QUEUED,
 	OUT_READY,
 	OUT_ACTIVE,
 	OUT_OLD
@@ -56,7 +57,7 @@ struct report {
 
 /*
  * One end. @put and @used: the highest epoch that ever was. @excused: epochs that were
- * taken from it, so that its peer may speak to deaf ears until it is told.
+ * taken from it or never came, so that its peer may speak to deaf ears until it is told.
  */
 struct end {
 	struct qkd_epochs e;
@@ -66,6 +67,9 @@ struct end {
 	uint64_t put;
 	uint64_t used;
 	bool excused[EPOCHS];
+	bool expired;
+	bool limited;
+	uint64_t switched;
 	struct report told;
 	struct report mail[MAIL];
 };
@@ -131,12 +135,12 @@ static void apply_report(struct end *x)
 		}
 }
 
-static void model_add(struct end *x, uint64_t epoch)
+static void model_add(struct end *x, uint64_t epoch, bool queue)
 {
 	struct model_sa *sa = calloc(1, sizeof(*sa));
 
 	require(sa && x->count < MAX_SLOTS);
-	*sa = (struct model_sa){epoch, true, false, OUT_READY, NEVER, NEVER};
+	*sa = (struct model_sa){epoch, !queue, false, queue ? OUT_QUEUED : OUT_READY, NEVER, NEVER};
 	x->sa[x->count++] = sa;
 }
 
@@ -144,7 +148,9 @@ static void model_forget(struct end *x, struct model_sa *sa)
 {
 	uint32_t i = 0;
 
-	require(!sa->in && sa->out == OUT_NONE);
+	require(!sa->in && (sa->out == OUT_NONE || sa->out == OUT_QUEUED));
+	if (sa->out == OUT_QUEUED)
+		x->excused[sa->epoch % EPOCHS] = true;
 	while (x->sa[i] != sa)
 		i++;
 	memmove(&x->sa[i], &x->sa[i + 1], (x->count - i - 1) * sizeof(*x->sa));
@@ -168,6 +174,8 @@ static void check_activate(struct end *x, struct model_sa *sa)
 	require(at_peer(x, sa->epoch));
 	require(x->used == NEVER || sa->epoch > x->used);
 	require(is_due(&x->e) || peer_lost);
+	if (x->limited && x->e.state == QKD_CHANNEL_ACTIVE && !x->e.forced && !peer_lost)
+		require(now >= x->switched + QKD_LIMIT_INTERVAL_MS);
 }
 
 static void activated(struct end *x, struct model_sa *sa)
@@ -181,14 +189,21 @@ static void activated(struct end *x, struct model_sa *sa)
 	}
 	sa->out = OUT_ACTIVE;
 	x->used = sa->epoch;
+	x->switched = now;
+	x->limited = false;
+	x->expired = false;
 	for (i = 0; i < x->count; i++)
 		if (x->sa[i]->out == OUT_READY && x->sa[i]->epoch < sa->epoch)
 			x->sa[i]->out_free = 0;
 }
 
 /* When nothing may be sent any more; older SAs then go before their time. */
-static bool must_block(const struct qkd_epochs *e)
+static bool must_block(const struct end *x)
 {
+	const struct qkd_epochs *e = &x->e;
+
+	if (x->expired)
+		return true;
 	if (e->state != QKD_CHANNEL_OVERDUE)
 		return false;
 	if (e->config.on_exhausted == QKD_EXHAUSTED_BLOCK)
@@ -201,7 +216,7 @@ static void check_block(const struct end *x, const struct model_sa *sa)
 {
 	uint32_t i;
 
-	require(must_block(&x->e) && sa && sa->out == OUT_ACTIVE);
+	require(must_block(x) && sa && sa->out == OUT_ACTIVE);
 	for (i = 0; i < x->e.count; i++)
 		require(sa_of(x, x->e.slot[i].epoch)->out != OUT_OLD || x->e.slot[i].stuck);
 }
@@ -220,12 +235,26 @@ static void do_remove(struct end *x, struct model_sa *sa, bool out, int err)
 	require(sa);
 	if (out) {
 		require(sa->out == OUT_READY || sa->out == OUT_OLD);
-		require(now >= sa->out_free || must_block(&x->e));
+		require(now >= sa->out_free || must_block(x));
 		sa->out = err ? sa->out : OUT_NONE;
 	} else {
 		require(sa->in && now >= sa->in_free);
 		sa->in = err;
 	}
+}
+
+/* The number of a queued epoch is free: nothing else that stands has it. */
+static void do_install(struct end *x, struct model_sa *sa, int err)
+{
+	uint32_t i;
+
+	require(sa && sa->out == OUT_QUEUED);
+	for (i = 0; i < x->count; i++)
+		require((!x->sa[i]->in && x->sa[i]->out <= OUT_QUEUED) ||
+			x->sa[i]->epoch % 4 != sa->epoch % 4);
+	x->excused[sa->epoch % EPOCHS] |= err != 0;
+	sa->in = !err;
+	sa->out = err ? OUT_NONE : OUT_READY;
 }
 
 static void carry_out(struct end *x, const struct qkd_action *a, int err)
@@ -236,6 +265,9 @@ static void carry_out(struct end *x, const struct qkd_action *a, int err)
 	switch (a->type) {
 	case QKD_ACTION_ACTIVATE:
 		do_activate(x, sa, err);
+		break;
+	case QKD_ACTION_INSTALL:
+		do_install(x, sa, err);
 		break;
 	case QKD_ACTION_REMOVE_IN:
 	case QKD_ACTION_REMOVE_OUT:
@@ -251,6 +283,7 @@ static void carry_out(struct end *x, const struct qkd_action *a, int err)
 	case QKD_ACTION_BLOCK:
 		check_block(x, sa);
 		sa->out = err ? OUT_ACTIVE : OUT_NONE;
+		x->expired &= err != 0;
 		break;
 	}
 }
@@ -262,12 +295,15 @@ static void check_slots(const struct end *x)
 	uint32_t i;
 
 	require(e->count == x->count && e->count <= e->capacity);
-	require(qkd_epochs_ready(e) <= e->config.lookahead);
+	require(qkd_epochs_ready(e) + qkd_epochs_queued(e) <= e->config.lookahead);
 	for (i = 0; i < e->count; i++) {
 		require(e->slot[i].sa == x->sa[i] && e->slot[i].epoch == x->sa[i]->epoch);
 		require(e->slot[i].epoch < e->next);
 		require(!i || e->slot[i].epoch > e->slot[i - 1].epoch);
-		require((e->slot[i].in != QKD_SA_NONE) == x->sa[i]->in);
+		require((e->slot[i].out == QKD_SA_QUEUED) == (x->sa[i]->out == OUT_QUEUED));
+		require((e->slot[i].in == QKD_SA_QUEUED) == (x->sa[i]->out == OUT_QUEUED));
+		require((e->slot[i].in != QKD_SA_NONE && e->slot[i].in != QKD_SA_QUEUED) ==
+			x->sa[i]->in);
 		require((e->slot[i].out != QKD_SA_NONE) == (x->sa[i]->out != OUT_NONE));
 		require((e->slot[i].out == QKD_SA_ACTIVE) == (x->sa[i] == active));
 	}
@@ -280,7 +316,7 @@ static void check_numbers(const struct qkd_epochs *e)
 {
 	uint32_t i, seen = 0;
 
-	for (i = 0; e->config.an_count && i < e->count; i++) {
+	for (i = 0; e->config.an_count && i < e->count && e->slot[i].out != QKD_SA_QUEUED; i++) {
 		uint32_t bit = 1U << (e->slot[i].epoch % e->config.an_count);
 
 		require(!(seen & bit));
@@ -341,6 +377,7 @@ static void check_heard(const struct end *x, const struct end *peer)
 static bool put(struct end *x, uint64_t epoch)
 {
 	int err = qkd_epochs_may_put(&x->e, epoch);
+	bool queue = qkd_epochs_must_queue(&x->e, epoch);
 
 	require((err == -ERANGE) == (epoch >= QKD_SPI_EPOCHS));
 	require(err == -ERANGE || (err == -ESTALE) == (epoch < x->e.next));
@@ -348,8 +385,8 @@ static bool put(struct end *x, uint64_t epoch)
 		return false;
 	require(x->put == NEVER || epoch > x->put);
 	x->put = epoch;
-	model_add(x, epoch);
-	qkd_epochs_put(&x->e, epoch, x->sa[x->count - 1]);
+	model_add(x, epoch, queue);
+	qkd_epochs_put(&x->e, epoch, (uint32_t)(epoch * 2654435761U), x->sa[x->count - 1]);
 	return true;
 }
 
@@ -376,21 +413,19 @@ static void retire(struct end *x, uint64_t epoch)
 	sa->out_free = 0;
 }
 
-/* Both KMs put the same epoch; what only one end took is taken back at once. */
-static void put_both(uint8_t how)
+/*
+ * Both KMs put the same epoch; what only one end took is taken back at once.
+ * Return: whether both took it.
+ */
+static bool put_both(uint8_t how)
 {
 	uint64_t next = ends[ends[1].e.next > ends[0].e.next].e.next + how % 3;
-	bool took[2];
-	int i;
+	bool a = !(how & 0x80) && put(&ends[0], next);
+	bool b = !(how & 0x40) && put(&ends[1], next);
 
-	for (i = 0; i < 2; i++) {
-		took[i] = !(how & 0x80 >> i) && put(&ends[i], next);
-		if (!took[i])
-			spend(&ends[i], next);
-	}
-	for (i = 0; i < 2; i++)
-		if (took[i] && !took[!i])
-			retire(&ends[i], next);
+	if (a != b)
+		retire(&ends[a ? 0 : 1], next);
+	return a && b;
 }
 
 /* What the peer does not hold, and will not: the KM takes it back. */
@@ -401,8 +436,23 @@ static void retire_lonely(struct end *x, const struct end *peer)
 	for (i = 0; i < x->count; i++) {
 		const struct model_sa *theirs = sa_of(peer, x->sa[i]->epoch);
 
-		if (!theirs || theirs->in_lost || (!theirs->in && theirs->out != OUT_ACTIVE))
+		if (!theirs || theirs->in_lost ||
+		    (!theirs->in && theirs->out != OUT_ACTIVE && theirs->out != OUT_QUEUED))
 			retire(x, x->sa[i]->epoch);
+	}
+}
+
+/* Without the SA in use, older ones would be found by packets. */
+static void free_outbound(struct end *x)
+{
+	uint32_t i;
+
+	x->expired = false;
+	for (i = 0; i < x->count; i++) {
+		if (x->sa[i]->out == OUT_ACTIVE)
+			x->sa[i]->out = OUT_OLD;
+		if (x->sa[i]->out == OUT_OLD)
+			x->sa[i]->out_free = 0;
 	}
 }
 
@@ -418,15 +468,25 @@ static void lose(struct end *x, uint8_t which)
 	sa = s->sa;
 	out = which & 0x80 && (sa->out == OUT_ACTIVE || sa->out == OUT_OLD);
 	qkd_epochs_lost(&x->e, now, s, which & 0x40, out);
-	if (which & 0x40) {
+	if (which & 0x40 && sa->in) {
 		x->excused[sa->epoch % EPOCHS] = true;
 		sa->in_lost = true;
 		sa->in_free = 0;
 		sa->out_free = sa->out == OUT_READY ? 0 : sa->out_free;
 	}
-	if (out && sa->out == OUT_ACTIVE) {
-		sa->out = OUT_OLD;
-		sa->out_free = 0;
+	if (out && sa->out == OUT_ACTIVE)
+		free_outbound(x);
+}
+
+/* So much was sent that the key is to be changed, or must not be used any more. */
+static void reach_limit(struct end *x, uint8_t how)
+{
+	if (how & 1) {
+		qkd_epochs_expired(&x->e);
+		x->expired |= in_use(x) != NULL;
+	} else {
+		qkd_epochs_limit(&x->e, now);
+		x->limited |= x->e.state == QKD_CHANNEL_ACTIVE;
 	}
 }
 
@@ -503,9 +563,12 @@ static void step(struct input *in)
 		lose(x, a);
 		break;
 	case 11:
-		spend(x, x->e.next + a % 4);
+		reach_limit(x, a);
 		break;
 	case 12:
+		spend(x, x->e.next + a % 4);
+		break;
+	case 13:
 		refuse(x, a);
 		break;
 	default:
@@ -525,12 +588,13 @@ static struct qkd_epochs_config configuration(struct input *in)
 	uint8_t a = octet(in), b = octet(in), c = octet(in);
 	bool macsec = a & 1;
 	struct qkd_epochs_config config = {
-		.lookahead = macsec ? 1 + (a >> 1) % 2 : 1 + (a >> 1) % 9,
+		.lookahead = macsec ? 1 + (a >> 1) % 5 : 1 + (a >> 1) % 9,
 		.rollover_ms = 100U << b % 8,
 		.on_exhausted = c & 1 ? QKD_EXHAUSTED_BLOCK : QKD_EXHAUSTED_HOLD,
 		.an_count = macsec ? 4 : 0,
 	};
 
+	config.jitter_ms = config.rollover_ms / 6 * ((c >> 3) % 4);
 	config.grace_ms = macsec ? 99 + b / 8 % 2 : 100U << b / 8 % 4;
 	if (config.grace_ms >= config.rollover_ms && macsec)
 		config.grace_ms = config.rollover_ms - 1;
@@ -562,7 +626,8 @@ static void good_times(uint32_t rounds)
 	while (rounds--) {
 		int i;
 
-		put_both(0);
+		if (!put_both(0)) /* its number may never be free */
+			put_both(1);
 		for (i = 0; i < 2; i++)
 			retire_lonely(&ends[i], &ends[!i]);
 		run(&ends[0], 0);
