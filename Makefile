@@ -112,19 +112,22 @@ $(O)/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(LIB)
 
 # The module is built in a copy of its sources, so that builds for several
 # kernels stand side by side. KERNEL is a release whose headers are installed
-# (default: the running kernel) or a series of stock Debian kernels, 6.1 or 6.12.
+# (default: the running kernel), or a series of stock Debian kernels, 6.1 or 6.12,
+# or debug, see tests/vm/kernel-debug.
 KERNEL   ?= $(shell uname -r)
 KDIR     ?= $(or $(wildcard /lib/modules/$(KERNEL)/build),$(shell \
 	    tests/vm/kernel $(KERNEL))/headers)
 K        := $(BUILD)/kmod-$(KERNEL)
 KMOD_SRC := $(wildcard Kbuild kmod/Kbuild kmod/*.[ch] include/uapi/linux/*.h)
+K_SRC     = $(KMOD_SRC) $(if $(filter debug,$(KERNEL)),$(wildcard kmod/kunit/*))
 KMAKE     = flock $(K).lock $(MAKE) -C $(KDIR) M=$(abspath $(K)) \
-	    CONFIG_DEBUG_INFO_BTF_MODULES= $(if $(CI),KCFLAGS=-Werror)
+	    CONFIG_DEBUG_INFO_BTF_MODULES= $(if $(CI),KCFLAGS=-Werror) \
+	    $(if $(filter debug,$(KERNEL)),UBSAN_SANITIZE=y QKD_KUNIT=m)
 
 kmod: $(K)/qkd.ko
-$(K)/qkd.ko: $(KMOD_SRC)
+$(K)/qkd.ko: $(K_SRC)
 	@mkdir -p $(K)
-	@for f in $(KMOD_SRC); do cmp -s $$f $(K)/$$f || cp --parents $$f $(K)/ || exit; done
+	@for f in $(K_SRC); do cmp -s $$f $(K)/$$f || cp --parents $$f $(K)/ || exit; done
 	+@$(KMAKE) W=1 modules
 	@touch $@
 kmod-here:
@@ -139,7 +142,8 @@ sparse: $(K)/qkd.ko
 .PHONY: kmod kmod-here sparse
 
 # What to install from Debian to build, test and demonstrate.
-DEPS      = $(shell sed 's/\#.*//' debian/build-packages)
+PACKAGES  = debian/build-packages
+DEPS      = $(shell sed 's/\#.*//' $(PACKAGES))
 deps:
 	@missing=; for p in $(DEPS); do \
 		dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | \

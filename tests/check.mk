@@ -63,6 +63,19 @@ check-scenarios: build-scenarios
 	@$(PROVE) $(TEST_SCENARIOS)
 .PHONY: check check-run $(PARTS:%=check-%) $(PARTS:%=build-%) build-all build-kmod
 
+#: make check-debug         the module's tests, and more of it, on a kernel with
+#:                          KASAN, lockdep, kmemleak, failing allocations, KUnit;
+#:                          builds that kernel once (a quarter of an hour, or more)
+check-debug:
+	@$(MAKE) --no-print-directory deps \
+		PACKAGES="debian/build-packages debian/debug-packages"
+	@$(MAKE) --no-print-directory check-debug-run
+check-debug-run:
+	+@$(SUBMAKE) kmod KERNEL=debug
+	$(VARIANT) helpers
+	@QKD_FUZZ_SECONDS=$${QKD_FUZZ_SECONDS:-60} $(PROVE) tests/vm/debug/kmod.t
+.PHONY: check-debug check-debug-run
+
 #: make fuzz FUZZ_SECONDS=n each fuzz target for n seconds
 fuzz: build-fuzz
 	@$(PROVE) -v $(TEST_FUZZ)
