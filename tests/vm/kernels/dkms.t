@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../../.." || exit 1
 . tests/scenarios/tap.sh
 . tests/vm/packages.sh
 
+PATH=$PATH:/usr/sbin:/sbin # modinfo
 root=$(mktemp -d)
 work=$root
 trap 'rm -rf "$root"' EXIT
