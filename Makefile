@@ -54,8 +54,8 @@ BINS     := $(O)/qkdkeyd $(O)/qkdctl $(O)/qkdsim
 
 #: make                     the programs, and the module for the running kernel
 #: make user                the programs: qkdkeyd, qkdctl, qkdsim
-#: make kmod KERNEL=6.1     the module for a stock Debian kernel (6.1, 6.12), or
-#:                          for any installed one: KERNEL=$(uname -r)
+#: make kmod KERNEL=6.1     the module for a stock Debian kernel (6.1, 6.12, 7.3)
+#:                          or any installed one: KERNEL=$(uname -r)
 #: make man                 the manual pages
 #: make install             below $(DESTDIR)$(PREFIX); PREFIX is /usr/local
 #: make deps                install the Debian packages that all this needs (root)
@@ -112,8 +112,8 @@ $(O)/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(LIB)
 
 # The module is built in a copy of its sources, so that builds for several
 # kernels stand side by side. KERNEL is a release whose headers are installed
-# (default: the running kernel), or a series of stock Debian kernels, 6.1 or 6.12,
-# or debug, see tests/vm/kernel-debug.
+# (default: the running kernel), or a series of stock Debian kernels, 6.1, 6.12 or
+# 7.3, or debug, see tests/vm/kernel-debug.
 KERNEL   ?= $(shell uname -r)
 KDIR     ?= $(or $(wildcard /lib/modules/$(KERNEL)/build),$(shell \
 	    tests/vm/kernel $(KERNEL))/headers)
@@ -135,7 +135,7 @@ kmod-here:
 		$(MAKE) --no-print-directory kmod; \
 	else \
 		echo "qkd.ko: not built, no headers for Linux $(KERNEL) here" \
-			"(a stock Debian kernel: make kmod KERNEL=6.1 or 6.12)"; \
+			"(a stock Debian kernel: make kmod KERNEL=6.1, 6.12 or 7.3)"; \
 	fi
 sparse: $(K)/qkd.ko
 	+@$(KMAKE) C=2 modules
