@@ -7,26 +7,6 @@
 # the network namespace or the module is to go.
 . "$(dirname "$0")/sites.sh"
 
-both() { # VERB...: the same in both sites
-	qkd a "$@" && qkd b "$@"
-}
-
-put_both() { # ID FIRST COUNT
-	qkd a put "$1" a "$2" "$3" && qkd b put "$1" b "$2" "$3"
-}
-
-ping_through() {
-	in_site a ping -q -c 3 -i 0.2 -W 2 "$(inner b 4)"
-}
-
-state_is() { # SITE ID STATE
-	contains "$(qkd "$1" list)" "^channel=$2 .* state=$3 "
-}
-
-epoch_is() { # SITE ID EPOCH IN OUT
-	contains "$(qkd "$1" epochs "$2")" "^epoch=$3 in=$4 out=$5 "
-}
-
 epoch_gone() { # SITE ID EPOCH
 	not contains "$(qkd "$1" epochs "$2")" "^epoch=$3 "
 }

@@ -18,7 +18,8 @@ static const char usage_text[] =
 	"  add ID NAME=VALUE...        kind=tunnel|transport|macsec cipher=aes|chacha|gcm|xpn\n"
 	"                              exhausted=hold|block lookahead= rollover= grace= hard=\n"
 	"                              local= remote= reqid= if_id= mark= mask= window= esn=\n"
-	"                              dev= sci= (16 hex digits) ssci1= first= name=\n"
+	"                              dev= sci= (16 hex digits) ssci1= first= name= jitter=\n"
+	"                              soft_packets= hard_packets= soft_bytes= hard_bytes=\n"
 	"  delete ID | list | counters ID | epochs ID | retire ID EPOCH | rollover ID\n"
 	"  put ID a|b FIRST [COUNT]\n"
 	"  watermark ID FIRST|none LAST|- PEER_OUT|-\n"
@@ -27,7 +28,7 @@ static const char usage_text[] =
 	"                              namespaces A and B; stops feeding after KEYS epochs\n";
 
 static const char *const states[] = {"?", "idle", "active", "overdue", "blocked"};
-static const char *const sa_states[] = {"none", "ready", "active", "grace"};
+static const char *const sa_states[] = {"none", "ready", "active", "grace", "queued"};
 static const char *const event_names[] = {"?",	       "installed", "activated", "retired",
 					  "low",       "exhausted", "blocked",	 "failed",
 					  "peermoved", "added",	    "deleted"};
@@ -138,6 +139,16 @@ static bool set_numbers(struct qkd_channel *r, const char *name, const char *val
 		{"rollover", &r->rollover_ms}, {"grace", &r->grace_ms},	      {"hard", &r->hard_ms},
 		{"reqid", &r->reqid},	       {"if_id", &r->if_id},	      {"mark", &r->mark},
 		{"mask", &r->mark_mask},       {"window", &r->replay_window},
+		{"jitter", &r->jitter_ms},
+	};
+	const struct {
+		const char *name;
+		__u64 *field;
+	} limits[] = {
+		{"soft_packets", &r->soft_packets},
+		{"hard_packets", &r->hard_packets},
+		{"soft_bytes", &r->soft_bytes},
+		{"hard_bytes", &r->hard_bytes},
 	};
 	size_t i;
 
@@ -145,6 +156,12 @@ static bool set_numbers(struct qkd_channel *r, const char *name, const char *val
 		if (strcmp(name, fields[i].name) != 0)
 			continue;
 		*fields[i].field = (uint32_t)number(value);
+		return true;
+	}
+	for (i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+		if (strcmp(name, limits[i].name) != 0)
+			continue;
+		*limits[i].field = number(value);
 		return true;
 	}
 	return false;
@@ -231,11 +248,13 @@ static int counters(struct client *c, uint32_t id)
 	if (err)
 		return finish("counters", err);
 	printf("installed=%llu rollovers=%llu retired=%llu failed=%llu exhausted=%llu "
-	       "blocked=%llu out=%s in=%s..%s peer=%s..%s ready=%llu lost=%llu switched=%s\n",
+	       "blocked=%llu out=%s in=%s..%s peer=%s..%s ready=%llu lost=%llu switched=%s "
+	       "limit=%llu delayed=%llu hard=%llu hits=%llu misses=%llu longest=%s queued=%llu\n",
 	       r.installed, r.rollovers, r.retired, r.failed, r.exhausted, r.blocked,
 	       epoch_text(r.out_epoch), epoch_text(r.in_first), epoch_text(r.in_last),
 	       epoch_text(r.peer_first), epoch_text(r.peer_last), r.ready, r.events_lost,
-	       r.last_rollover_ns ? "yes" : "no");
+	       r.last_rollover_ns ? "yes" : "no", r.limit_rollovers, r.delayed, r.hard_expiries,
+	       r.pool_hits, r.pool_misses, r.activation_max_ns ? "yes" : "no", r.queued);
 	return 0;
 }
 
@@ -265,7 +284,7 @@ static int epochs(struct client *c, uint32_t id)
 		printf("epoch=%s in=%s out=%s an=%u key=%s spi_in=%08x spi_out=%08x "
 		       "packets_in=%llu "
 		       "packets_out=%llu\n",
-		       epoch_text(r[i].epoch), sa_states[r[i].in % 4], sa_states[r[i].out % 4],
+		       epoch_text(r[i].epoch), sa_states[r[i].in % 5], sa_states[r[i].out % 5],
 		       r[i].an, uuid(r[i].key_id), ntohl(r[i].spi_in), ntohl(r[i].spi_out),
 		       r[i].packets_in, r[i].packets_out);
 	return 0;

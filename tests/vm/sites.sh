@@ -149,6 +149,26 @@ feed_end() {
 	wait $FEEDER && FED=0 || FED=$?
 }
 
+both() { # VERB...: the same in both sites
+	qkd a "$@" && qkd b "$@"
+}
+
+put_both() { # ID FIRST COUNT
+	qkd a put "$1" a "$2" "$3" && qkd b put "$1" b "$2" "$3"
+}
+
+ping_through() {
+	in_site a ping -q -c 3 -i 0.2 -W 2 "$(inner b 4)"
+}
+
+state_is() { # SITE ID STATE
+	contains "$(qkd "$1" list)" "^channel=$2 .* state=$3 "
+}
+
+epoch_is() { # SITE ID EPOCH IN OUT
+	contains "$(qkd "$1" epochs "$2")" "^epoch=$3 in=$4 out=$5 "
+}
+
 comes_up() { # ID: both ends encrypt
 	wait_until eval "! out_is a $1 - && ! out_is b $1 -"
 }
