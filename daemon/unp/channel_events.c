@@ -30,7 +30,8 @@ static void counted(void *arg, int err, const void *record)
 	c->counting = false;
 	if (!err && !counters->status) {
 		c->counters = *counters;
-		look_for_lost(c->env, counters->events_lost);
+		if (!c->gone)
+			look_for_lost(c->env, counters->events_lost);
 	}
 	channel_put(c);
 }

@@ -91,7 +91,7 @@ static void step(struct qkd_epochs *e, u64 *now, struct input *in)
 	case 0:
 	case 1:
 		if (!qkd_epochs_may_put(e, base + s.a % 4))
-			qkd_epochs_put(e, base + s.a % 4, NULL);
+			qkd_epochs_put(e, base + s.a % 4, s.b, NULL);
 		break;
 	case 2:
 	case 3: /* around what has been put, or anything */
