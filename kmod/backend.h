@@ -20,6 +20,7 @@ struct xfrm_state;
  * @out: ESP: outbound state, or NULL; a reference is held
  * @an: MACsec: association number
  * @queued: MACsec: the material of an epoch that waits for its number, else NULL
+ * @failed: it could not be installed when its number was free
  * @packets: MACsec: frames sent by the device, when @an began to encrypt; then,
  *           when another followed, those sent meanwhile
  * @bytes: MACsec: likewise octets
@@ -31,6 +32,7 @@ struct qkd_sa {
 	struct xfrm_state *out;
 	u8 an;
 	struct qkd_key *queued;
+	bool failed;
 	u64 packets;
 	u64 bytes;
 };

@@ -67,19 +67,11 @@ static inline void qkd_compat_cmd_done(struct io_uring_cmd *cmd, ssize_t ret, un
 #define qkd_compat_set_dir(x, out) ((void)(x))
 #endif
 
-/*
- * Setting a state up. They differ as the kernel's own two do: the second leaves
- * out the replay code, and leaves km.state alone.
- */
+/** Sets a state up. */
 #ifdef QKD_HAS_XFRM_INIT_EXTACK
 #define qkd_compat_init_state(x) xfrm_init_state(x, NULL)
 #else
 #define qkd_compat_init_state(x) xfrm_init_state(x)
-#endif
-#ifdef QKD_HAS_XFRM_INIT_PLAIN
-#define qkd_compat_init_state_only(x) __xfrm_init_state(x, NULL)
-#else
-#define qkd_compat_init_state_only(x) __xfrm_init_state(x, false, false, NULL)
 #endif
 
 /* Shrinkers are the kernel's own allocation from 6.7 on, before that the caller's. */

@@ -98,6 +98,7 @@ static int install_queued(struct qkd_chan *c, struct qkd_sa *sa)
 
 	kfree_sensitive(sa->queued);
 	sa->queued = NULL;
+	sa->failed = err;
 	return err;
 }
 
@@ -105,6 +106,15 @@ static void free_sa(struct qkd_sa *sa)
 {
 	kfree_sensitive(sa->queued);
 	kfree(sa);
+}
+
+/* Return: 0, or that it had been told already that the epoch will not stand. */
+static int forget(struct qkd_sa *sa)
+{
+	int err = sa->failed ? -ECANCELED : 0;
+
+	free_sa(sa);
+	return err;
 }
 
 static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
@@ -121,8 +131,7 @@ static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 	case QKD_ACTION_BLOCK:
 		return sa ? c->backend->remove(c, sa, action->type != QKD_ACTION_REMOVE_IN) : 0;
 	case QKD_ACTION_FORGET:
-		free_sa(sa);
-		break;
+		return forget(sa);
 	case QKD_ACTION_EXHAUSTED:
 		break;
 	}
@@ -171,6 +180,8 @@ static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 			report_installed(c, action->epoch);
 		break;
 	case QKD_ACTION_FORGET:
+		if (err)
+			break;
 		c->counters.retired++;
 		trace_qkd_retire(c, action->epoch);
 		emit(c, QKD_EVENT_RETIRED, action->epoch, 0, 0);

@@ -13,6 +13,8 @@
 #include "channel.h"
 #include "netns.h"
 
+/* Tables, written as the kernel writes them. */
+/* clang-format off */
 DECLARE_EVENT_CLASS(qkd_epoch_class,
 	TP_PROTO(const struct qkd_chan *c, u64 epoch),
 	TP_ARGS(c, epoch),
@@ -46,6 +48,7 @@ DEFINE_EVENT(qkd_epoch_class, qkd_rollover,
 DEFINE_EVENT(qkd_epoch_class, qkd_retire,
 	TP_PROTO(const struct qkd_chan *c, u64 epoch),
 	TP_ARGS(c, epoch));
+/* clang-format on */
 
 #endif
 

@@ -110,16 +110,19 @@ esp_channels() { # ID KIND FAMILY OPTION...: in both sites, with policies
 
 # The replay window is wide: a veth pair hands frames to the processor that sent
 # them, so that those of two processors overtake one another, far if one stalls.
-macsec_devices() { # CIPHER QUEUE: ms$s over v$s; QUEUE: attach one or not
-	local s n=0
-	for s in a b; do
-		n=$((n + 1))
-		ip -n $s link add link v$s ms$s type macsec cipher "$1" encrypt on replay on window 10000
-		[[ $2 != queue ]] || in_site $s tc qdisc add dev ms$s root pfifo limit 10000
-		in_site $s sysctl -qw net.ipv6.conf.ms$s.disable_ipv6=1
-		ip -n $s link set ms$s up
-		ip -n $s address add 10.3.0.$n/24 dev ms$s
-	done
+macsec_device() { # SITE CIPHER QUEUE: ms$s over v$s; QUEUE: attach one or not
+	local s=$1 n=1
+	[[ $s == a ]] || n=2
+	ip -n $s link add link v$s ms$s type macsec cipher "$2" encrypt on replay on window 10000
+	[[ $3 != queue ]] || in_site $s tc qdisc add dev ms$s root pfifo limit 10000
+	in_site $s sysctl -qw net.ipv6.conf.ms$s.disable_ipv6=1
+	ip -n $s link set ms$s up
+	ip -n $s address add 10.3.0.$n/24 dev ms$s
+}
+
+macsec_devices() { # CIPHER QUEUE
+	macsec_device a "$@"
+	macsec_device b "$@"
 }
 
 macsec_channels() { # ID CIPHER OPTION...: in both sites
@@ -130,6 +133,10 @@ macsec_channels() { # ID CIPHER OPTION...: in both sites
 
 field() { # LINE NAME: of NAME=VALUE...
 	[[ " $1 " =~ \ $2=([^ ]*)\  ]] && echo "${BASH_REMATCH[1]}"
+}
+
+counter_is() { # SITE ID NAME VALUE
+	equal "$(counter "$1" "$2" "$3")" "$4"
 }
 
 counter() { # SITE ID NAME
