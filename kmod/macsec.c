@@ -24,6 +24,9 @@
 #include "netns.h"
 #include "record.h"
 
+/* How often a request is made for which there may be no memory. */
+#define TRIES 3
+
 static struct workqueue_struct *wq;
 
 /**
@@ -195,7 +198,7 @@ static int put_rxsc(struct sk_buff *skb, const struct task *t)
 static int ask(const struct task *t, u8 cmd, bool active)
 {
 	bool tx = cmd >= MACSEC_CMD_ADD_TXSA && cmd <= MACSEC_CMD_UPD_TXSA;
-	bool sa = cmd != MACSEC_CMD_ADD_RXSC && cmd != MACSEC_CMD_DEL_RXSC;
+	bool sa = cmd > MACSEC_CMD_UPD_RXSC;
 	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, cmd);
 
 	if (!skb)
@@ -206,6 +209,25 @@ static int ask(const struct task *t, u8 cmd, bool active)
 		return -EMSGSIZE;
 	}
 	return qkd_netlink_ask(t->ns->netlink, skb);
+}
+
+/*
+ * Whether a request failed only because there was no memory for it or, -EIO, for its
+ * answer. One that changes nothing when it is made twice is then made again.
+ */
+static bool may_pass(int err, int *tries)
+{
+	return (err == -ENOMEM || err == -EIO) && --*tries;
+}
+
+static int insist(const struct task *t, u8 cmd, bool active)
+{
+	int tries = TRIES, err;
+
+	do
+		err = ask(t, cmd, active);
+	while (may_pass(err, &tries));
+	return err;
 }
 
 /**
@@ -273,41 +295,58 @@ static int refuse_offload(const struct task *t)
 	return qkd_netlink_ask(t->ns->netlink, skb);
 }
 
+/*
+ * One that is there stays when the channel goes, so that is asked first: of a request
+ * to add one the answer can be lost.
+ */
+static int make_rxsc(const struct task *t)
+{
+	int err = insist(t, MACSEC_CMD_UPD_RXSC, false);
+
+	if (err != -ENODEV)
+		return err;
+	err = insist(t, MACSEC_CMD_ADD_RXSC, false);
+	t->c->rxsc_made = !err || err == -EEXIST;
+	return t->c->rxsc_made ? 0 : err;
+}
+
 static int act_open(struct task *t)
 {
 	struct net_device *dev;
-	int err = refuse_offload(t);
+	int tries = TRIES, err;
 
+	do
+		err = refuse_offload(t);
+	while (may_pass(err, &tries));
 	if (err)
 		return err == -EBUSY ? -EOPNOTSUPP : err;
-	err = ask(t, MACSEC_CMD_ADD_RXSC, false);
-	t->c->rxsc_made = !err;
-	if (err && err != -EEXIST)
+	err = make_rxsc(t);
+	if (err)
 		return err;
 	rtnl_lock();
 	dev = device_of(t);
 	err = dev ? change_link(dev, -1) : -ENODEV;
 	rtnl_unlock();
 	if (err && t->c->rxsc_made)
-		ask(t, MACSEC_CMD_DEL_RXSC, false);
+		insist(t, MACSEC_CMD_DEL_RXSC, false);
 	return err;
 }
 
 static int act_close(struct task *t)
 {
-	return t->c->rxsc_made ? ask(t, MACSEC_CMD_DEL_RXSC, false) : 0;
+	return t->c->rxsc_made ? insist(t, MACSEC_CMD_DEL_RXSC, false) : 0;
 }
 
 static int act_remove_in(struct task *t)
 {
-	ask(t, MACSEC_CMD_UPD_RXSA, false);
-	return ask(t, MACSEC_CMD_DEL_RXSA, false);
+	insist(t, MACSEC_CMD_UPD_RXSA, false);
+	return insist(t, MACSEC_CMD_DEL_RXSA, false);
 }
 
 static int act_remove_out(struct task *t)
 {
-	ask(t, MACSEC_CMD_UPD_TXSA, false);
-	return ask(t, MACSEC_CMD_DEL_TXSA, false);
+	insist(t, MACSEC_CMD_UPD_TXSA, false);
+	return insist(t, MACSEC_CMD_DEL_TXSA, false);
 }
 
 /*
@@ -379,7 +418,7 @@ static int switch_quietly(struct net_device *dev, u8 an)
 static int act_activate(struct task *t)
 {
 	struct net_device *dev;
-	int err = ask(t, MACSEC_CMD_UPD_TXSA, true);
+	int err = insist(t, MACSEC_CMD_UPD_TXSA, true);
 
 	if (err)
 		return err;
@@ -405,7 +444,14 @@ static int open_channel(struct qkd_chan *c)
 {
 	int err = act_for(c, act_open, NULL);
 
-	return err == -ENOENT ? -EOPNOTSUPP : err;
+	switch (err) {
+	case -ENOENT:
+		return -EOPNOTSUPP;
+	case -EIO: /* no memory for an answer */
+		return -ENOMEM;
+	default:
+		return err;
+	}
 }
 
 static void close_channel(struct qkd_chan *c)

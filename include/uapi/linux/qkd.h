@@ -157,7 +157,8 @@ enum qkd_channel_state {
  *          -EINVAL (a field is out of range),
  *          -ENOSPC (max_channels), -EPERM, -ENODEV (no macsec device @ifindex here),
  *          -EOPNOTSUPP (cipher or kind not on this kernel), -ENOMEM;
- *          DELETE: -ENOENT, -EINVAL, -EPERM;
+ *          DELETE: -ENOENT, -EINVAL, -EPERM, -EIO (the channel is gone, but an SA
+ *          of it could not be removed: QKD_EVENT_FAILED has the reason);
  *          LIST: 0, -EINVAL (in the first record; cqe->res is 0)
  * @id: channel number in this network namespace, not 0, chosen by the KM
  * @kind: enum qkd_kind
