@@ -21,11 +21,20 @@ struct memory {
 	uint64_t free, accounted;
 };
 
+static FILE *open_file(const char *path, const char *mode)
+{
+	FILE *file = fopen(path, mode);
+
+	if (!file)
+		bench_die(path, errno);
+	return file;
+}
+
 static void drop_caches(void)
 {
-	FILE *file = fopen("/proc/sys/vm/drop_caches", "we");
+	FILE *file = open_file("/proc/sys/vm/drop_caches", "we");
 
-	if (!file || fputs("3\n", file) < 0 || fclose(file))
+	if (fputs("3\n", file) < 0 || fclose(file))
 		bench_die("/proc/sys/vm/drop_caches", errno);
 }
 
@@ -40,9 +49,7 @@ static struct memory memory(void)
 	drop_caches();
 	bench_sleep(SETTLE);
 	drop_caches();
-	file = fopen("/proc/meminfo", "re");
-	if (!file)
-		bench_die("/proc/meminfo", errno);
+	file = open_file("/proc/meminfo", "re");
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%63[^:]: %llu", name, &kb) != 2)
 			continue;

@@ -21,7 +21,7 @@
 
 #define BATCH	  64
 #define LOOKAHEAD 4
-#define TICK_MS	  100
+#define TICK_MS	  250
 #define FORCE_MS  1
 /* Epochs on their way out, each for DEVICE_GRACE_MS, count for a channel's room. */
 #define FORCE_LOOKAHEAD 128
