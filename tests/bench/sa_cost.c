@@ -12,11 +12,8 @@
  * up, then others are measured, with what the kernel does later of the ones before:
  * the processor is never idle. It prints nanoseconds, which under QEMU's instruction
  * counter are guest instructions (tests/vm/run --icount).
- *
- * With SA_COST_CONTROL=FIFO the measured part is told to `perf record --control`.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/bench.h"
@@ -64,24 +61,9 @@ static void replace_by_device(struct bench *b)
 	for (uint32_t done = 0; done < b->pairs;) {
 		uint32_t n = b->pairs - done < b->batch ? b->pairs - done : b->batch;
 
-		device_put(&b->client, done, n, b->round);
-		device_watermark(&b->client, done, n, b->round);
-		if (b->round) /* the first one goes into use by itself */
-			device_roll_over(&b->client, done, n);
+		device_activate(&b->client, done, n, b->round);
 		done += n;
 	}
-}
-
-static void control(const char *word)
-{
-	const char *path = getenv("SA_COST_CONTROL");
-	FILE *fifo = path ? fopen(path, "we") : NULL;
-
-	if (!fifo)
-		return;
-	fprintf(fifo, "%s\n", word);
-	fclose(fifo);
-	bench_sleep(100);
 }
 
 /* Return: rounds run. */
@@ -103,13 +85,13 @@ static void measure(struct bench *b, uint64_t ns, uint32_t min)
 	uint64_t idle, start, cost;
 	uint32_t rounds;
 
-	control("enable");
+	bench_measured(true);
 	idle = bench_idle();
 	start = bench_now();
 	rounds = run_for(b, ns, min);
 	cost = bench_now() - start;
 	idle = bench_idle() - idle;
-	control("disable");
+	bench_measured(false);
 	printf("insn_per_sa=%.0f rounds=%u idle_percent=%.1f",
 	       (double)cost / (2.0 * b->pairs * rounds), rounds,
 	       100.0 * (double)idle / (double)cost);

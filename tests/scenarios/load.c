@@ -2,9 +2,10 @@
 /*
  * A steady UDP load that knows exactly what was lost.
  *
- *   load send ADDRESS PORT PACKETS_PER_SECOND SECONDS [BYTES]
+ *   load send ADDRESS PORT PACKETS_PER_SECOND SECONDS [BYTES [ADDRESSES]]
  *   load sink ADDRESS PORT
  *
+ * With ADDRESSES that many IPv4 ones, from ADDRESS on, get datagrams in turn.
  * Every datagram carries a marker in the clear and a sequence number. The
  * sender ends with "sent N errors N"; the sink prints "received N duplicates
  * N highest N" each second and when it gets SIGTERM.
@@ -78,16 +79,29 @@ static void sleep_until(uint64_t ns)
 		;
 }
 
-static int send_load(int fd, const struct sockaddr_storage *to, socklen_t to_len, unsigned rate,
-		     unsigned seconds, size_t bytes)
+/* IPv4: the address @n behind that of @to. */
+static struct sockaddr_storage next_address(const struct sockaddr_storage *to, unsigned n)
 {
+	struct sockaddr_storage next = *to;
+	struct sockaddr_in *in = (struct sockaddr_in *)&next;
+
+	if (n)
+		in->sin_addr.s_addr = htonl(ntohl(in->sin_addr.s_addr) + n);
+	return next;
+}
+
+static int send_load(int fd, const struct sockaddr_storage *to, socklen_t to_len, unsigned rate,
+		     unsigned seconds, size_t bytes, unsigned addresses)
+{
+	struct sockaddr_storage address;
 	struct datagram datagram = {.marker = MARKER};
 	uint64_t start = now_ns(), count = (uint64_t)rate * seconds, errors = 0, i;
 
 	for (i = 0; i < count && !stopped; i++) {
 		sleep_until(start + i * 1000000000ULL / rate);
 		datagram.sequence = htobe64(i);
-		if (sendto(fd, &datagram, bytes, 0, (const struct sockaddr *)to, to_len) < 0)
+		address = next_address(to, i % addresses);
+		if (sendto(fd, &datagram, bytes, 0, (const struct sockaddr *)&address, to_len) < 0)
 			errors++;
 	}
 	printf("sent %llu errors %llu\n", (unsigned long long)i, (unsigned long long)errors);
@@ -155,8 +169,9 @@ static int sink(int fd, const struct sockaddr_storage *at, socklen_t at_len)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: load send ADDRESS PORT PACKETS_PER_SECOND SECONDS [BYTES]\n"
-			"       load sink ADDRESS PORT\n");
+	fprintf(stderr,
+		"usage: load send ADDRESS PORT PACKETS_PER_SECOND SECONDS [BYTES [ADDRESSES]]\n"
+		"       load sink ADDRESS PORT\n");
 	return 2;
 }
 
@@ -165,6 +180,7 @@ int main(int argc, char **argv)
 	struct sigaction action = {.sa_handler = stop};
 	struct sockaddr_storage address;
 	socklen_t address_len;
+	unsigned addresses;
 	size_t bytes;
 	int fd;
 
@@ -182,5 +198,8 @@ int main(int argc, char **argv)
 	bytes = argc > 6 ? strtoul(argv[6], NULL, 10) : 256;
 	if (bytes < DATAGRAM_MIN || bytes > sizeof(struct datagram))
 		return usage();
-	return send_load(fd, &address, address_len, atoi(argv[4]), atoi(argv[5]), bytes);
+	addresses = argc > 7 ? strtoul(argv[7], NULL, 10) : 1;
+	if (addresses < 1 || (addresses > 1 && address.ss_family != AF_INET))
+		return usage();
+	return send_load(fd, &address, address_len, atoi(argv[4]), atoi(argv[5]), bytes, addresses);
 }

@@ -35,11 +35,28 @@ uint64_t bench_idle(void)
 	return (idle + waiting) * (1000000000ULL / sysconf(_SC_CLK_TCK));
 }
 
+uint64_t bench_busy(void)
+{
+	return bench_now() - bench_idle();
+}
+
 void bench_sleep(uint32_t ms)
 {
 	const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
 
 	nanosleep(&t, NULL);
+}
+
+void bench_measured(bool begins)
+{
+	const char *path = getenv("BENCH_CONTROL");
+	FILE *fifo = path ? fopen(path, "we") : NULL;
+
+	if (!fifo)
+		return;
+	fputs(begins ? "enable\n" : "disable\n", fifo);
+	fclose(fifo);
+	bench_sleep(100);
 }
 
 uint32_t bench_number(const char *text, uint32_t min, uint32_t max)

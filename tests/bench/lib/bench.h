@@ -3,6 +3,7 @@
 #ifndef QKD_BENCH_H
 #define QKD_BENCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Ends the program: "NAME: @what: text of @err"; @err may be negative. */
@@ -19,8 +20,14 @@ uint64_t bench_now(void);
  */
 uint64_t bench_idle(void);
 
+/** What bench_now() says less bench_idle(): for what leaves the processor idle at times. */
+uint64_t bench_busy(void);
+
 /** Sleeps for @ms milliseconds. */
 void bench_sleep(uint32_t ms);
+
+/** Where the measured part begins and ends, for tests/bench/profile: BENCH_CONTROL names a FIFO. */
+void bench_measured(bool begins);
 
 /** A number from the command line, @min to @max; else ends the program. */
 uint32_t bench_number(const char *text, uint32_t min, uint32_t max);

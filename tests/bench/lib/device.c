@@ -27,11 +27,10 @@ void device_command(struct client *c, uint32_t op, uint32_t count, const char *w
 	}
 }
 
-static void fill_channel(struct qkd_channel *channel, uint32_t pair)
+struct qkd_channel device_channel(uint32_t pair)
 {
 	uint32_t remote = pair_remote(pair), local = pair_local();
-
-	*channel = (struct qkd_channel){
+	struct qkd_channel channel = {
 		.id = pair + 1,
 		.kind = QKD_KIND_ESP_TUNNEL,
 		.cipher = QKD_CIPHER_AES_256_GCM,
@@ -45,24 +44,38 @@ static void fill_channel(struct qkd_channel *channel, uint32_t pair)
 		.replay_window = 128,
 		.first_epoch = pair_epoch(pair, 0),
 	};
-	memcpy(channel->spi_key, pair_spi_key, sizeof(pair_spi_key));
-	memcpy(channel->local, &local, sizeof(local));
-	memcpy(channel->remote, &remote, sizeof(remote));
-	snprintf(channel->name, sizeof(channel->name), "bench%u", pair);
+
+	memcpy(channel.spi_key, pair_spi_key, sizeof(pair_spi_key));
+	memcpy(channel.local, &local, sizeof(local));
+	memcpy(channel.remote, &remote, sizeof(remote));
+	snprintf(channel.name, sizeof(channel.name), "bench%u", pair);
+	return channel;
 }
 
-void device_add_channels(struct client *c, uint32_t from, uint32_t pairs)
+void device_add_channels_like(struct client *c, uint32_t from, uint32_t pairs,
+			      const struct qkd_channel *like)
 {
 	struct qkd_channel *channel = (struct qkd_channel *)c->buf;
 
 	for (uint32_t done = 0; done < pairs;) {
 		uint32_t n = pairs - done < DEVICE_BATCH_MAX ? pairs - done : DEVICE_BATCH_MAX;
 
-		for (uint32_t i = 0; i < n; i++)
-			fill_channel(&channel[i], from + done + i);
+		for (uint32_t i = 0; i < n; i++) {
+			channel[i] = device_channel(from + done + i);
+			channel[i].lookahead = like->lookahead;
+			channel[i].rollover_ms = like->rollover_ms;
+			channel[i].soft_packets = like->soft_packets;
+		}
 		device_command(c, QKD_CMD_CHANNEL_ADD, n, "CHANNEL_ADD");
 		done += n;
 	}
+}
+
+void device_add_channels(struct client *c, uint32_t from, uint32_t pairs)
+{
+	const struct qkd_channel like = device_channel(0);
+
+	device_add_channels_like(c, from, pairs, &like);
 }
 
 void device_put(struct client *c, uint32_t from, uint32_t n, uint32_t round)
@@ -89,12 +102,11 @@ void device_watermark(struct client *c, uint32_t from, uint32_t n, uint32_t roun
 	memset(watermark, 0, n * sizeof(*watermark));
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t pair = from + i;
-		uint64_t before = pair_epoch(pair, round ? round - 1 : 0);
 
 		watermark[i].channel = pair + 1;
-		watermark[i].first = before;
+		watermark[i].first = pair_epoch(pair, 0);
 		watermark[i].last = pair_epoch(pair, round);
-		watermark[i].peer_out = before;
+		watermark[i].peer_out = pair_epoch(pair, round ? round - 1 : 0);
 	}
 	device_command(c, QKD_CMD_WATERMARK, n, "WATERMARK");
 }
@@ -107,6 +119,14 @@ void device_roll_over(struct client *c, uint32_t from, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		rollover[i].channel = from + i + 1;
 	device_command(c, QKD_CMD_ROLLOVER, n, "ROLLOVER");
+}
+
+void device_activate(struct client *c, uint32_t from, uint32_t n, uint32_t round)
+{
+	device_put(c, from, n, round);
+	device_watermark(c, from, n, round);
+	if (round)
+		device_roll_over(c, from, n);
 }
 
 struct device_sums device_sums(struct client *c, uint32_t pairs)
@@ -123,6 +143,7 @@ struct device_sums device_sums(struct client *c, uint32_t pairs)
 		sums.rollovers += one.rollovers;
 		sums.retired += one.retired;
 		sums.failed += one.failed;
+		sums.exhausted += one.exhausted;
 		sums.pool_hits += one.pool_hits;
 		sums.pool_misses += one.pool_misses;
 	}

@@ -24,7 +24,7 @@ void xfrm_open(struct xfrm *x, uint32_t batch)
 {
 	memset(x, 0, sizeof(*x));
 	x->batch = batch;
-	x->buffer = malloc((size_t)batch * MESSAGE_ROOM);
+	x->buffer = malloc((size_t)XFRM_BATCH_MAX * MESSAGE_ROOM);
 	x->socket = mnl_socket_open(NETLINK_XFRM);
 	if (!x->buffer || !x->socket || mnl_socket_bind(x->socket, 0, MNL_SOCKET_AUTOPID) < 0)
 		bench_die("netlink socket", errno);
@@ -73,7 +73,8 @@ static void end(struct xfrm *x, struct nlmsghdr *header)
 		xfrm_flush(x);
 }
 
-static void put_info(struct nlmsghdr *header, uint32_t pair, uint32_t round, bool out)
+static void put_info(const struct xfrm *x, struct nlmsghdr *header, uint32_t pair, uint32_t round,
+		     bool out)
 {
 	struct xfrm_usersa_info *sa = mnl_nlmsg_put_extra_header(header, sizeof(*sa));
 
@@ -87,7 +88,8 @@ static void put_info(struct nlmsghdr *header, uint32_t pair, uint32_t round, boo
 	sa->id.daddr.a4 = out ? pair_remote(pair) : pair_local();
 	sa->saddr.a4 = out ? pair_local() : pair_remote(pair);
 	sa->lft.soft_byte_limit = sa->lft.hard_byte_limit = XFRM_INF;
-	sa->lft.soft_packet_limit = sa->lft.hard_packet_limit = XFRM_INF;
+	sa->lft.soft_packet_limit = x->soft_packets ? x->soft_packets : XFRM_INF;
+	sa->lft.hard_packet_limit = XFRM_INF;
 }
 
 void xfrm_new(struct xfrm *x, uint32_t pair, uint32_t round, bool out)
@@ -98,7 +100,7 @@ void xfrm_new(struct xfrm *x, uint32_t pair, uint32_t round, bool out)
 		.algo = {.alg_name = "rfc4106(gcm(aes))", .alg_key_len = 288, .alg_icv_len = 128}};
 	struct qkd_material m;
 
-	put_info(header, pair, round, out);
+	put_info(x, header, pair, round, out);
 	pair_material(&m, pair, round, out);
 	memcpy(aead.key, m.key, QKD_KEY_BYTES);
 	memcpy(aead.key + QKD_KEY_BYTES, m.salt, QKD_ESP_SALT_BYTES);

@@ -9,11 +9,13 @@
 
 /**
  * struct xfrm - a netlink socket, and the messages that wait to be sent
- * @batch: messages per send; the last one of a send is acknowledged
+ * @batch: messages per send, XFRM_BATCH_MAX at most; the last one of a send is acknowledged
+ * @soft_packets: limit of the SAs that are installed, 0: none
  */
 struct xfrm {
 	struct mnl_socket *socket;
 	uint32_t batch;
+	uint32_t soft_packets;
 	uint32_t queued;
 	uint32_t used;
 	uint32_t sequence;
