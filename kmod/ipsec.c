@@ -12,6 +12,9 @@
 #include "ipsec.h"
 #include "netns.h"
 
+/* Half of the sequence numbers: without ESN they end at 2^32, RFC 4303 clause 3.3.3. */
+#define SOFT_PACKETS_NO_ESN (1ULL << 31)
+
 /* Also loads what is missing. */
 static bool has_cipher(u8 cipher)
 {
@@ -95,7 +98,10 @@ static void set_dying(struct xfrm_state *x)
 static void set_limits(const struct qkd_chan *c, struct qkd_sa *sa)
 {
 	struct xfrm_lifetime_cfg *lft = &sa->out->lft;
+	bool esn = c->config.flags & QKD_CHANNEL_ESN;
 
+	if (!esn)
+		lft->soft_packet_limit = SOFT_PACKETS_NO_ESN;
 	if (c->config.soft_bytes)
 		lft->soft_byte_limit = qkd_epochs_soft(&c->epochs, sa->epoch, c->config.soft_bytes);
 	if (c->config.soft_packets)

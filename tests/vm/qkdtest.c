@@ -136,8 +136,9 @@ static bool set_numbers(struct qkd_channel *r, const char *name, const char *val
 		const char *name;
 		uint32_t *field;
 	} fields[] = {
-		{"rollover", &r->rollover_ms}, {"grace", &r->grace_ms},	      {"hard", &r->hard_ms},
-		{"reqid", &r->reqid},	       {"if_id", &r->if_id},	      {"mark", &r->mark},
+		{"rollover", &r->rollover_ms}, {"grace", &r->grace_ms},
+		{"hard", &r->hard_ms},	       {"reqid", &r->reqid},
+		{"if_id", &r->if_id},	       {"mark", &r->mark},
 		{"mask", &r->mark_mask},       {"window", &r->replay_window},
 		{"jitter", &r->jitter_ms},
 	};

@@ -20,9 +20,10 @@
  * -----------------
  * Commands go through io_uring, IORING_OP_URING_CMD, in the network namespace
  * in which /dev/qkd was opened. The opener, and who gives a command, needs
- * CAP_NET_ADMIN there; for all commands on a MACsec channel but LIST in the
- * initial user namespace, as the macsec driver wants: else a record's status
- * is -EPERM.
+ * CAP_NET_ADMIN there; for all commands on a MACsec channel but CHANNEL_LIST in
+ * the initial user namespace, as the macsec driver wants: else a record's status
+ * is -EPERM, whatever the command. At most 64 files are open in a namespace; the
+ * next one is refused with -EMFILE.
  *
  *  - sqe->cmd_op is a QKD_CMD_* number. Its _IOWR() size is the size of one
  *    record; the module refuses any other number with -ENOTTY.
@@ -92,7 +93,7 @@ struct qkd_cmd {
 /**
  * struct qkd_hello - negotiation, the first command on every open file
  * @status: out: 0, -EPROTONOSUPPORT (the module speaks another @abi; it writes
- *          its own there) or -EOPNOTSUPP (a wanted feature is missing)
+ *          its own there), -EOPNOTSUPP (a wanted feature is missing) or -EINVAL
  * @abi: in: QKD_ABI_VERSION of the caller; out: of the module
  * @features: in: QKD_FEATURE_* that the caller cannot do without; out: all
  *            that this module has on this kernel
@@ -156,7 +157,8 @@ enum qkd_channel_state {
  *          ADD: -EEXIST (@id, or another channel has the @reqid or @ifindex),
  *          -EINVAL (a field is out of range),
  *          -ENOSPC (max_channels), -EPERM, -ENODEV (no macsec device @ifindex here),
- *          -EOPNOTSUPP (cipher or kind not on this kernel), -ENOMEM;
+ *          -EOPNOTSUPP (cipher or kind not on this kernel, or a macsec device
+ *          that leaves encryption to hardware), -ENOMEM;
  *          DELETE: -ENOENT, -EINVAL, -EPERM, -EIO (the channel is gone, but an SA
  *          of it could not be removed: QKD_EVENT_FAILED has the reason);
  *          LIST: 0, -EINVAL (in the first record; cqe->res is 0)
@@ -205,7 +207,8 @@ enum qkd_channel_state {
  *              MACsec: of frames) after which a rollover falls due, however
  *              early; at least QKD_SOFT_BYTES_MIN, 0: never. Less, at random,
  *              by up to the share that @jitter_ms has in @rollover_ms
- * @soft_packets: the same in packets; at least QKD_SOFT_PACKETS_MIN, or 0
+ * @soft_packets: the same in packets; at least QKD_SOFT_PACKETS_MIN, or 0. ESP
+ *                without ESN: 2^31, if 0
  * @hard_bytes: octets after which the key is used no more: the outbound SA is
  *              taken down, whether there is a next one or not. Above
  *              @soft_bytes, which it needs; 0: no limit
@@ -392,7 +395,8 @@ struct qkd_retire {
  * @peer_last: last watermark, or QKD_EPOCH_NONE
  * @ready: epochs built and not yet used outbound, @queued not among them
  * @last_rollover_ns: CLOCK_REALTIME of the last switch, 0: never
- * @events_lost: events that no reader of this network namespace got in time
+ * @events_lost: events of this network namespace that a reader did not get in
+ *               time, once for each, or that had no reader
  * @limit_rollovers: of @rollovers, those on a soft limit of octets or packets
  * @delayed: rollovers on a soft limit that waited for QKD_LIMIT_INTERVAL_MS
  * @hard_expiries: outbound SAs taken down at a hard limit
@@ -459,7 +463,7 @@ enum qkd_sa_state {
  * @reserved: must be 0
  *
  * The first record of the run names the channel (@channel; unknown: the
- * record's status is -ENOENT and cqe->res is 0) and the epoch from which to
+ * record's status is -ENOENT, or -EINVAL, and cqe->res is 0) and the epoch from which to
  * list (@epoch, included). Records are filled in order of epoch; if there is
  * none, the first record's status is 0.
  */
