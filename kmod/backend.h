@@ -50,7 +50,8 @@ struct qkd_sa {
  * @stands: whether the inbound or, if it was activated, the outbound SA is
  *          still there, for all that others may have done
  * @limit: which limits @sa, in use outbound, has reached: QKD_NEWS_SOFT, _HARD or
- *         0. NULL: the kernel says so by itself
+ *         0
+ * @silent: nobody tells of limits: the backend is to be asked
  * @report: fills the backend's part of a listing; @r->out is set
  */
 struct qkd_backend {
@@ -61,6 +62,7 @@ struct qkd_backend {
 	int (*remove)(struct qkd_chan *c, struct qkd_sa *sa, bool out);
 	bool (*stands)(struct qkd_chan *c, const struct qkd_sa *sa, bool out);
 	unsigned int (*limit)(struct qkd_chan *c, const struct qkd_sa *sa);
+	bool silent;
 	void (*report)(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r);
 };
 

@@ -23,7 +23,7 @@ struct qkd_netns;
  * @news: QKD_NEWS_* bits that wait for @work; atomic
  * @in_use: ESP: the outbound state in use, to be compared only; racy
  * @spi: ESP: the SPIs, inbound and outbound
- * @encoding: MACsec: the association number in use; racy
+ * @unused: MACsec: an association number that is not active; racy
  * @lock: guards the rest
  * @alive: false until it is open and once it is deleted
  * @rxsc_made: MACsec: the module made the receive channel
@@ -41,7 +41,7 @@ struct qkd_chan {
 	unsigned long news;
 	const struct xfrm_state *in_use;
 	struct qkd_spi_keys spi[2];
-	u8 encoding;
+	u8 unused;
 	struct mutex lock;
 	bool alive;
 	bool rxsc_made;

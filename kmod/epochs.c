@@ -293,6 +293,7 @@ bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot,
 	}
 	if (out) {
 		retire_outbound(e, now);
+		e->expired = false;
 		e->state = QKD_CHANNEL_IDLE;
 	}
 	return in || out;

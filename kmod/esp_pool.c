@@ -146,8 +146,9 @@ static void fill(struct work_struct *work)
 {
 	struct pool *p = container_of(work, struct pool, fill);
 	struct crypto_aead *tfm;
+	u32 left = wanted(p); /* under memory pressure they may go as fast as they come */
 
-	while (READ_ONCE(p->spares) < wanted(p)) {
+	while (READ_ONCE(p->spares) < wanted(p) && left--) {
 		tfm = build(p->cipher);
 		if (IS_ERR(tfm))
 			return; /* who takes one tries again, and hears why not */
@@ -242,7 +243,8 @@ static bool reclaim(struct pool *p, struct retired r)
 	struct crypto_aead *tfm = r.x->data;
 
 	if (refcount_read(&r.x->refcnt) == 1) {
-		r.x->data = NULL; /* ESP's destructor knows of none then */
+		smp_acquire__after_ctrl_dep(); /* behind whoever let go last */
+		r.x->data = NULL;	       /* ESP's destructor knows of none then */
 		xfrm_state_put(r.x);
 		qkd_pool_give(p->cipher, tfm);
 		return true;
@@ -271,16 +273,25 @@ static unsigned long count_spares(struct shrinker *s, struct shrink_control *sc)
 	return READ_ONCE(pools[0].spares) + READ_ONCE(pools[1].spares);
 }
 
-static unsigned long free_spares(struct shrinker *s, struct shrink_control *sc)
-{
-	struct crypto_aead *tfm;
-	unsigned long n = 0;
+static atomic_long_t surplus;
 
-	while (n < sc->nr_to_scan && ((tfm = pop(&pools[0])) || (tfm = pop(&pools[1])))) {
+/* In a thread of its own: what a cipher does to end may lock what reclaim must not. */
+static void free_surplus(struct work_struct *work)
+{
+	long n = atomic_long_xchg(&surplus, 0);
+	struct crypto_aead *tfm;
+
+	while (n-- > 0 && ((tfm = pop(&pools[0])) || (tfm = pop(&pools[1]))))
 		crypto_free_aead(tfm);
-		n++;
-	}
-	return n ?: SHRINK_STOP;
+}
+
+static DECLARE_WORK(freeing, free_surplus);
+
+static unsigned long ask_to_free(struct shrinker *s, struct shrink_control *sc)
+{
+	atomic_long_set(&surplus, sc->nr_to_scan);
+	queue_work(system_unbound_wq, &freeing);
+	return SHRINK_STOP; /* none yet */
 }
 
 static int init_pool(struct pool *p, u8 cipher)
@@ -317,7 +328,7 @@ int qkd_pool_init(void)
 
 	if (err)
 		goto err_pools;
-	shrinker = qkd_compat_shrinker_register(count_spares, free_spares, DEFAULT_SEEKS,
+	shrinker = qkd_compat_shrinker_register(count_spares, ask_to_free, DEFAULT_SEEKS,
 						"qkd-transforms");
 	err = PTR_ERR_OR_ZERO(shrinker);
 	if (err)
@@ -335,6 +346,7 @@ err_pools:
 void qkd_pool_exit(void)
 {
 	qkd_compat_shrinker_unregister(shrinker);
+	cancel_work_sync(&freeing);
 	exit_pool(&pools[0]);
 	exit_pool(&pools[1]);
 }

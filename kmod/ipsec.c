@@ -100,8 +100,6 @@ static void set_limits(const struct qkd_chan *c, struct qkd_sa *sa)
 	struct xfrm_lifetime_cfg *lft = &sa->out->lft;
 	bool esn = c->config.flags & QKD_CHANNEL_ESN;
 
-	if (!esn)
-		lft->soft_packet_limit = SOFT_PACKETS_NO_ESN;
 	if (c->config.soft_bytes)
 		lft->soft_byte_limit = qkd_epochs_soft(&c->epochs, sa->epoch, c->config.soft_bytes);
 	if (c->config.soft_packets)
@@ -111,6 +109,8 @@ static void set_limits(const struct qkd_chan *c, struct qkd_sa *sa)
 		lft->hard_byte_limit = c->config.hard_bytes;
 	if (c->config.hard_packets)
 		lft->hard_packet_limit = c->config.hard_packets;
+	if (!esn)
+		lft->soft_packet_limit = min_t(u64, lft->soft_packet_limit, SOFT_PACKETS_NO_ESN);
 }
 
 /*
@@ -137,13 +137,36 @@ static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
 	return 0;
 }
 
-/* One that was never inserted is nobody else's to delete. */
+static bool is_over(u64 used, u64 limit)
+{
+	return limit && used >= limit;
+}
+
+/* A state that reached a hard limit sends no more, and is deleted by a timer of its own. */
+static bool is_spent(const struct qkd_chan *c, const struct xfrm_state *x)
+{
+	return is_over(READ_ONCE(x->curlft.packets), c->config.hard_packets) ||
+	       is_over(READ_ONCE(x->curlft.bytes), c->config.hard_bytes);
+}
+
+/*
+ * One that was never inserted is nobody else's to delete, and one that is spent is
+ * not lost.
+ */
 static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
 {
 	const struct xfrm_state *x = out ? sa->out : sa->in;
 	u8 state = x ? READ_ONCE(x->km.state) : XFRM_STATE_VOID;
 
-	return state == XFRM_STATE_VALID || state == XFRM_STATE_VOID;
+	return state == XFRM_STATE_VALID || state == XFRM_STATE_VOID || (out && is_spent(c, x));
+}
+
+/* xfrm has told; this is what of. It sets the mark only on a state in use. */
+static unsigned int limit(struct qkd_chan *c, const struct qkd_sa *sa)
+{
+	if (READ_ONCE(sa->out->km.state) != XFRM_STATE_VALID && is_spent(c, sa->out))
+		return QKD_NEWS_HARD;
+	return READ_ONCE(sa->out->km.dying) ? QKD_NEWS_SOFT : 0;
 }
 
 static void read_lifetime(struct xfrm_state *x, u64 *packets, u64 *bytes)
@@ -173,5 +196,6 @@ const struct qkd_backend qkd_ipsec_backend = {
 	.activate = activate,
 	.remove = remove_sa,
 	.stands = stands,
+	.limit = limit,
 	.report = report,
 };

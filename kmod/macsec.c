@@ -415,6 +415,21 @@ static int switch_quietly(struct net_device *dev, u8 an)
 	return err;
 }
 
+/*
+ * A number whose association is not active, or that has none, until the next switch:
+ * with four in their grace time, after rollovers by command, there may be none.
+ */
+static u8 unused_number(const struct task *t)
+{
+	const struct qkd_epochs *e = &t->c->epochs;
+	u32 active = 1U << t->an, i;
+
+	for (i = 0; i < e->count; i++)
+		if (e->slot[i].out == QKD_SA_ACTIVE || e->slot[i].out == QKD_SA_GRACE)
+			active |= 1U << e->slot[i].epoch % QKD_MACSEC_ANS;
+	return ffz(active) % QKD_MACSEC_ANS;
+}
+
 static int act_activate(struct task *t)
 {
 	struct net_device *dev;
@@ -426,7 +441,7 @@ static int act_activate(struct task *t)
 	dev = device_of(t);
 	err = dev ? switch_quietly(dev, t->an) : -ENODEV;
 	if (!err)
-		WRITE_ONCE(t->c->encoding, t->an);
+		WRITE_ONCE(t->c->unused, unused_number(t));
 	rtnl_unlock();
 	if (err)
 		ask(t, MACSEC_CMD_UPD_TXSA, false);
@@ -567,5 +582,6 @@ const struct qkd_backend qkd_macsec_backend = {
 	.remove = remove_sa,
 	.stands = stands,
 	.limit = limit,
+	.silent = true,
 	.report = report,
 };

@@ -13,7 +13,6 @@
 #include "macsec.h"
 #include "netns.h"
 #include "notify.h"
-#include "record.h"
 #include "rollover.h"
 
 static void tell_of_state(struct xfrm_state *x, unsigned int news)
@@ -51,9 +50,11 @@ static int no_acquire(struct xfrm_state *x, struct xfrm_tmpl *t, struct xfrm_pol
 	return -EINVAL;
 }
 
+/* What another manager had to say of it stays: -EINVAL, if nobody did. */
 static struct xfrm_policy *no_policy(struct sock *sk, int opt, u8 *data, int len, int *dir)
 {
-	*dir = -EOPNOTSUPP;
+	if (*dir >= 0)
+		*dir = -EOPNOTSUPP;
 	return NULL;
 }
 
@@ -78,7 +79,7 @@ static int heard_device(struct notifier_block *nb, unsigned long event, void *da
 		return NOTIFY_DONE;
 	rcu_read_lock();
 	c = xa_load(&ns->ports, dev->ifindex);
-	unused = c ? (READ_ONCE(c->encoding) + 1) % QKD_MACSEC_ANS : 0;
+	unused = c ? READ_ONCE(c->unused) : 0;
 	if (c)
 		qkd_rollover_tell(c, QKD_NEWS_LOST);
 	rcu_read_unlock();

@@ -16,7 +16,7 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* How often a backend is asked for limits that nobody tells it of. */
+/* How often a backend is asked for limits that nobody tells of. */
 #define LIMIT_MS 100
 
 static struct workqueue_struct *wq;
@@ -205,7 +205,7 @@ static void report(struct qkd_chan *c, const struct qkd_action *action, int err)
 
 static bool must_ask_for_limits(const struct qkd_chan *c)
 {
-	return c->backend->limit && (c->config.soft_bytes || c->config.soft_packets) &&
+	return c->backend->silent && (c->config.soft_bytes || c->config.soft_packets) &&
 	       c->epochs.out != QKD_EPOCH_NONE;
 }
 
@@ -220,6 +220,13 @@ static void set_timer(struct qkd_chan *c, u64 now)
 	c->timer = deadline;
 	deadline = deadline > now ? deadline - now : 0;
 	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, UINT_MAX)));
+}
+
+/* News that came meanwhile have queued the work; set_timer() has put it off. */
+static void keep_awake(struct qkd_chan *c)
+{
+	if (READ_ONCE(c->news))
+		mod_delayed_work(wq, &c->work, 0);
 }
 
 /*
@@ -244,9 +251,13 @@ static void find_lost(struct qkd_chan *c, u64 now)
 static void heed_news(struct qkd_chan *c, u64 now)
 {
 	unsigned long news = READ_ONCE(c->news) ? xchg(&c->news, 0) : 0;
+	struct qkd_sa *sa = sa_in_use(c);
 
-	if (must_ask_for_limits(c))
-		news |= c->backend->limit(c, sa_in_use(c));
+	/* They may be of the SA before. */
+	if (sa && (news || must_ask_for_limits(c)))
+		news = (news & QKD_NEWS_LOST) | c->backend->limit(c, sa);
+	else
+		news &= QKD_NEWS_LOST;
 	if (news & QKD_NEWS_HARD) {
 		c->counters.hard_expiries += !c->epochs.expired;
 		qkd_epochs_expired(&c->epochs);
@@ -276,6 +287,7 @@ static void run(struct qkd_chan *c)
 		report(c, &action, err);
 	}
 	set_timer(c, now);
+	keep_awake(c);
 }
 
 void qkd_rollover_look(struct qkd_chan *c)
