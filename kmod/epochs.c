@@ -377,22 +377,21 @@ static bool plan_removal(struct qkd_epochs *e, u64 now, struct qkd_action *actio
 	return false;
 }
 
-static bool is_leaving(const struct qkd_epoch_slot *s)
-{
-	return s->in != QKD_SA_ACTIVE && (s->out == QKD_SA_GRACE || s->out == QKD_SA_NONE);
-}
-
-/* Whether @holder will leave its number: it does already, or there is a later one. */
+/*
+ * Whether @holder will leave its number: each of its SAs does already, or there is a
+ * later one, for this end to move on to or for the peer.
+ */
 static bool is_succeeded(const struct qkd_epoch_slot *holder, const struct qkd_epoch_slot *queued)
 {
+	bool in = holder->in != QKD_SA_ACTIVE;
+	bool out = holder->out == QKD_SA_GRACE || holder->out == QKD_SA_NONE;
 	const struct qkd_epoch_slot *s;
 
-	if (is_leaving(holder))
-		return true;
-	for (s = holder + 1; s < queued; s++)
-		if (s->out == QKD_SA_READY || s->out == QKD_SA_ACTIVE)
-			return true;
-	return false;
+	for (s = holder + 1; s < queued; s++) {
+		in |= s->in == QKD_SA_ACTIVE;
+		out |= s->out == QKD_SA_READY || s->out == QKD_SA_ACTIVE;
+	}
+	return in && out;
 }
 
 /*

@@ -618,6 +618,26 @@ static void a_failed_epoch_does_not_keep_the_queue(void **state)
 	end(&t);
 }
 
+/* The peer can still move on from what has the number, to what stands here. */
+static void an_end_that_is_blocked_keeps_its_queue(void **state)
+{
+	struct qkd_epochs_config block = macsec;
+	struct end t;
+
+	block.on_exhausted = QKD_EXHAUSTED_BLOCK;
+	block.hard_ms = 0;
+	begin(&t, &block, 0);
+	put_all(&t, 0, 1);
+	put(&t, 4);
+	watermark(&t, 0, 1, 0);
+	assert_string_equal(run(&t), "+0");
+	assert_string_equal(after(&t, 1000), "+1");
+	assert_string_equal(after(&t, 1000), "X o0 B1");
+	watermark(&t, 1, 4, 1);
+	assert_string_equal(after(&t, 300), "i0 f0 q4 +4");
+	end(&t);
+}
+
 static void what_is_blocked_is_forgotten(void **state)
 {
 	struct qkd_epochs_config config = macsec;
@@ -916,6 +936,7 @@ int main(void)
 		cmocka_unit_test(the_queue_is_left_in_order),
 		cmocka_unit_test(what_can_never_have_its_number_is_given_up),
 		cmocka_unit_test(a_failed_epoch_does_not_keep_the_queue),
+		cmocka_unit_test(an_end_that_is_blocked_keeps_its_queue),
 		cmocka_unit_test(what_is_blocked_is_forgotten),
 		cmocka_unit_test(nothing_older_is_found_when_the_one_in_use_is_lost),
 		cmocka_unit_test(passed_epochs_leave_the_queue),
