@@ -51,6 +51,9 @@ struct qkd_sa {
  *          still there, for all that others may have done
  * @limit: which limits @sa, in use outbound, has reached: QKD_NEWS_SOFT, _HARD or
  *         0
+ * @offer: @sa is to be activated by a soft limit of the one in use itself, not before
+ *         @from; or NULL
+ * @withdraw: undoes @offer. Return: whether @sa was activated meanwhile
  * @silent: nobody tells of limits: the backend is to be asked
  * @report: fills the backend's part of a listing; @r->out is set
  */
@@ -62,6 +65,8 @@ struct qkd_backend {
 	int (*remove)(struct qkd_chan *c, struct qkd_sa *sa, bool out);
 	bool (*stands)(struct qkd_chan *c, const struct qkd_sa *sa, bool out);
 	unsigned int (*limit)(struct qkd_chan *c, const struct qkd_sa *sa);
+	void (*offer)(struct qkd_chan *c, struct qkd_sa *sa, u64 from);
+	bool (*withdraw)(struct qkd_chan *c);
 	bool silent;
 	void (*report)(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r);
 };

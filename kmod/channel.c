@@ -73,6 +73,7 @@ static struct qkd_chan *new_channel(struct qkd_netns *ns, const struct qkd_chann
 	c->backend = is_macsec(config) ? &qkd_macsec_backend : &qkd_ipsec_backend;
 	refcount_set(&c->users, 1); /* the caller */
 	mutex_init(&c->lock);
+	spin_lock_init(&c->standby.lock);
 	INIT_DELAYED_WORK(&c->work, qkd_rollover_work);
 	INIT_RCU_WORK(&c->free, free_channel);
 	if (init_epochs(c)) {
@@ -174,6 +175,7 @@ static int delete_channel(struct qkd_chan *c)
 	ours = c->alive;
 	c->alive = false;
 	if (ours) {
+		qkd_rollover_begin(c);
 		err = qkd_rollover_clear(c);
 		c->backend->close(c);
 	}
@@ -227,9 +229,12 @@ static struct qkd_chan *hold_locked(struct qkd_netns *ns, u32 id)
 	if (!c)
 		return NULL;
 	mutex_lock(&c->lock);
-	if (c->alive)
+	if (c->alive) {
+		qkd_rollover_begin(c);
 		return c;
-	qkd_channel_unlock(c);
+	}
+	mutex_unlock(&c->lock);
+	put_channel(c);
 	return NULL;
 }
 
@@ -247,6 +252,7 @@ struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id)
 
 void qkd_channel_unlock(struct qkd_chan *c)
 {
+	qkd_rollover_end(c);
 	mutex_unlock(&c->lock);
 	put_channel(c);
 }

@@ -12,6 +12,26 @@
 #include "spi.h"
 
 struct qkd_netns;
+struct qkd_pool;
+
+/**
+ * struct qkd_standby - ESP: the outbound state that xfrm goes on with when the one in use
+ * reaches a soft limit, without waiting for the channel's work
+ * @wanted: the channel has soft limits
+ * @offered: what @out was set to, or NULL; under the channel's lock
+ * @lock: guards the rest; taken with the state in use locked, and before xfrm's table is
+ * @out: whoever finds the limit reached inserts it, and clears this
+ * @from: not before, milliseconds of the boot clock
+ * @took: how long it took, nanoseconds
+ */
+struct qkd_standby {
+	bool wanted;
+	struct xfrm_state *offered;
+	spinlock_t lock;
+	struct xfrm_state *out;
+	u64 from;
+	u64 took;
+};
 
 /**
  * struct qkd_chan - one channel
@@ -22,6 +42,8 @@ struct qkd_netns;
  * @free: freed when no lookup can see it any more
  * @news: QKD_NEWS_* bits that wait for @work; atomic
  * @in_use: ESP: the outbound state in use, to be compared only; racy
+ * @standby: see there
+ * @pool: ESP: where its states come from
  * @spi: ESP: the SPIs, inbound and outbound
  * @unused: MACsec: an association number that is not active; racy
  * @lock: guards the rest
@@ -40,6 +62,8 @@ struct qkd_chan {
 	struct rcu_work free;
 	unsigned long news;
 	const struct xfrm_state *in_use;
+	struct qkd_standby standby;
+	struct qkd_pool *pool;
 	struct qkd_spi_keys spi[2];
 	u8 unused;
 	struct mutex lock;
@@ -69,7 +93,7 @@ int qkd_channel_delete(struct qkd_netns *ns, u32 id);
 void qkd_channel_delete_all(struct qkd_netns *ns);
 
 /**
- * qkd_channel_lock - finds channel @id and locks it
+ * qkd_channel_lock - finds channel @id and locks it; no switch happens meanwhile
  * Return: an ERR_PTR if there is none (-ENOENT), or the caller may not (-EPERM)
  */
 struct qkd_chan *qkd_channel_lock(struct qkd_netns *ns, u32 id);

@@ -79,6 +79,16 @@ static void leave_queue(struct qkd_epochs *e, struct qkd_epoch_slot *s)
 	e->unusable = true;
 }
 
+static bool peer_dropped(const struct qkd_epochs *e, u64 epoch)
+{
+	return e->peer_first != QKD_EPOCH_NONE && epoch < e->peer_first;
+}
+
+static bool is_passed(const struct qkd_epochs *e, u64 epoch)
+{
+	return e->out != QKD_EPOCH_NONE && epoch < e->out;
+}
+
 /*
  * Ready epochs that can never be used any more: the peer holds later ones
  * only, or this end has moved past them. Their outbound SA goes at once. The
@@ -91,10 +101,9 @@ static void retire_unusable(struct qkd_epochs *e, u64 now)
 
 	for (i = 0; i < e->count; i++) {
 		struct qkd_epoch_slot *s = &e->slot[i];
-		bool dropped = e->peer_first != QKD_EPOCH_NONE && s->epoch < e->peer_first;
-		bool passed = e->out != QKD_EPOCH_NONE && s->epoch < e->out;
+		bool dropped = peer_dropped(e, s->epoch);
 
-		if (!dropped && !passed)
+		if (!dropped && !is_passed(e, s->epoch))
 			continue;
 		if (s->out == QKD_SA_QUEUED)
 			leave_queue(e, s);
@@ -197,7 +206,7 @@ void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, u32 random, void *sa)
 		.random = random,
 		.sa = sa,
 	};
-	e->unusable = true;
+	e->unusable |= queue || peer_dropped(e, epoch) || is_passed(e, epoch);
 	qkd_epochs_spend(e, epoch);
 }
 
@@ -252,6 +261,11 @@ bool qkd_epochs_limit(struct qkd_epochs *e, u64 now)
 	e->due = earlier(e->due, wait ? at : now);
 	e->limited = true;
 	return wait;
+}
+
+struct qkd_epoch_slot *qkd_epochs_standby(const struct qkd_epochs *e)
+{
+	return switch_wanted(e) || e->limited || e->expired ? NULL : candidate(e);
 }
 
 u64 qkd_epochs_soft(const struct qkd_epochs *e, u64 epoch, u64 limit)

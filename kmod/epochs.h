@@ -191,6 +191,14 @@ int qkd_epochs_force(struct qkd_epochs *e);
  */
 bool qkd_epochs_limit(struct qkd_epochs *e, u64 now);
 
+/**
+ * qkd_epochs_standby - the epoch that follows the one in use when a soft limit is reached
+ * Return: its slot, or NULL: none is ready, or the switch is under way already. Valid as
+ * the epoch's of QKD_ACTION_ACTIVATE if the owner switches by itself, and says so:
+ * qkd_epochs_limit(), then qkd_epochs_done()
+ */
+struct qkd_epoch_slot *qkd_epochs_standby(const struct qkd_epochs *e);
+
 /** A soft limit for the outbound SA of @epoch: @limit less its jitter. */
 u64 qkd_epochs_soft(const struct qkd_epochs *e, u64 epoch, u64 limit);
 

@@ -1,276 +1,323 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transforms for ESP states; see esp_pool.h.
+ * Blank ESP states; see esp_pool.h.
  *
- * When a state is deleted, packets may still be with its cipher, and sockets
- * hold it through their routes. Each of them has a reference. So its transform is
- * taken out once a grace period has passed, after which nobody finds the state
- * any more, and ours is the last reference.
+ * When a state is deleted, packets may still be with its cipher, and sockets hold
+ * it through their routes. Each of them has a reference. So it is renewed once a
+ * grace period has passed, after which nobody finds it any more, and ours is the
+ * last reference.
+ *
+ * The lists are linked by km.all, and saved_tmo is when a state came into its list,
+ * in jiffies: a state that is not in xfrm's tables has no other use for them.
  */
-#include <crypto/aead.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 #include <net/xfrm.h>
+#include "esp_blank.h"
 #include "esp_pool.h"
 #include "qkd_uapi.h"
 
-#define RETIRED_MAX 8192
 #define REAP_MS	    10	 /* retired ones are looked at this much later, together */
 #define LINGER_MS   100	 /* and so again if all of them are still in use */
 #define GIVE_UP_MS  2000 /* a socket that is idle may hold one for days */
-
-/** struct retired - a dead state; @since when, in jiffies */
-struct retired {
-	struct xfrm_state *x;
-	unsigned long since;
-};
+#define RETIRED_MAX 16384
 
 /**
- * struct pool - the transforms of one cipher
- * @cipher: enum qkd_cipher
+ * struct qkd_pool - the states of one family, mode and cipher
+ * @model: what they are made after; set once, when the first channel comes
  * @lock: guards the rest
- * @spare: QKD_POOL_SPARES_MAX pointers
- * @spares: how many of them are in use
- * @clean: how many of those, the first, have no SA's key
- * @retired: ring of RETIRED_MAX
- * @tail: counts what was taken out of it
- * @head: counts what was put in
- * @channels: that use the cipher
- * @fill: builds what is missing
- * @reap: takes the transforms out of retired states
+ * @clean: spare states that have no SA's key
+ * @used: spare states that have, the latest first
+ * @spares: how many are in both
+ * @retired: dead states
+ * @dead: how many
+ * @channels: that use the pool
+ * @fill: makes what is missing
+ * @reap: renews retired states
  * @scrub: overwrites old keys
  */
-struct pool {
-	u8 cipher;
+struct qkd_pool {
+	struct xfrm_state *model;
 	spinlock_t lock;
-	struct crypto_aead **spare;
+	struct list_head clean;
+	struct list_head used;
 	u32 spares;
-	u32 clean;
-	struct retired *retired;
-	u32 tail;
-	u32 head;
+	struct list_head retired;
+	u32 dead;
 	u32 channels;
 	struct work_struct fill;
 	struct delayed_work reap;
 	struct delayed_work scrub;
 };
 
-static struct pool pools[2];
+static struct qkd_pool pools[2 * 2 * 2];
+static DEFINE_MUTEX(models); /* while one is made */
 static struct shrinker *shrinker;
 
-static struct pool *pool_of(u8 cipher)
+static struct qkd_pool *pool_of(const struct qkd_channel *config)
 {
-	return &pools[cipher == QKD_CIPHER_CHACHA20_POLY1305];
+	return &pools[4 * (config->family == AF_INET6) +
+		      2 * (config->kind == QKD_KIND_ESP_TRANSPORT) +
+		      (config->cipher == QKD_CIPHER_CHACHA20_POLY1305)];
 }
 
-const char *qkd_pool_aead_name(u8 cipher)
+static struct xfrm_state *first(struct list_head *list)
 {
-	return cipher == QKD_CIPHER_AES_256_GCM ? "rfc4106(gcm(aes))"
-						: "rfc7539esp(chacha20,poly1305)";
+	return list_first_entry_or_null(list, struct xfrm_state, km.all);
 }
 
-static struct crypto_aead *build(u8 cipher)
-{
-	char name[CRYPTO_MAX_ALG_NAME];
-	struct crypto_aead *tfm;
-	int err;
-
-	snprintf(name, sizeof(name), QKD_POOL_GENIV "(%s)", qkd_pool_aead_name(cipher));
-	tfm = crypto_alloc_aead(name, 0, 0);
-	if (IS_ERR(tfm))
-		return tfm;
-	err = crypto_aead_setauthsize(tfm, QKD_POOL_ICV_BYTES);
-	if (!err)
-		return tfm;
-	crypto_free_aead(tfm);
-	return ERR_PTR(err);
-}
-
-static u32 wanted(const struct pool *p)
+/* Made ahead. */
+static u32 wanted(const struct qkd_pool *p)
 {
 	return min_t(u32, 2 * READ_ONCE(p->channels), QKD_POOL_AHEAD_MAX);
 }
 
-static struct crypto_aead *pop(struct pool *p)
+/* Kept at most. */
+static u32 bound(const struct qkd_pool *p)
 {
-	struct crypto_aead *tfm = NULL;
-
-	spin_lock_bh(&p->lock);
-	if (p->spares)
-		tfm = p->spare[--p->spares];
-	p->clean = min(p->clean, p->spares);
-	spin_unlock_bh(&p->lock);
-	return tfm;
+	return min_t(u32, QKD_POOL_PER_CHANNEL * READ_ONCE(p->channels), QKD_POOL_SPARES_MAX);
 }
 
-/* Clean ones lie below, so that those with a key are taken first. */
-static void push(struct pool *p, struct crypto_aead *tfm, bool clean)
+static struct xfrm_state *take_off(struct qkd_pool *p, struct xfrm_state *x)
+{
+	if (x) {
+		list_del_init(&x->km.all);
+		p->spares--;
+	}
+	return x;
+}
+
+/* Those with a key of an SA first, so that the clean ones stay what they are. */
+static struct xfrm_state *pop(struct qkd_pool *p)
+{
+	struct xfrm_state *x;
+
+	spin_lock_bh(&p->lock);
+	x = take_off(p, first(&p->used) ?: first(&p->clean));
+	spin_unlock_bh(&p->lock);
+	return x;
+}
+
+static bool is_older(const struct xfrm_state *x, unsigned int ms)
+{
+	return time_after_eq(jiffies, (unsigned long)x->saved_tmo + msecs_to_jiffies(ms));
+}
+
+/* One whose key has been there for too long. */
+static struct xfrm_state *pop_old(struct qkd_pool *p)
+{
+	struct xfrm_state *x = NULL;
+
+	spin_lock_bh(&p->lock);
+	if (!list_empty(&p->used))
+		x = list_last_entry(&p->used, struct xfrm_state, km.all);
+	x = take_off(p, x && is_older(x, QKD_POOL_SCRUB_MS) ? x : NULL);
+	spin_unlock_bh(&p->lock);
+	return x;
+}
+
+static void push(struct qkd_pool *p, struct xfrm_state *x, struct list_head *list)
 {
 	bool full;
 
+	x->saved_tmo = jiffies;
 	spin_lock_bh(&p->lock);
-	full = p->spares == QKD_POOL_SPARES_MAX;
-	if (!full && clean) {
-		p->spare[p->spares++] = p->spare[p->clean];
-		p->spare[p->clean++] = tfm;
-	} else if (!full) {
-		p->spare[p->spares++] = tfm;
+	full = p->spares >= bound(p);
+	if (!full) {
+		list_add(&x->km.all, list);
+		p->spares++;
 	}
 	spin_unlock_bh(&p->lock);
 	if (full)
-		crypto_free_aead(tfm);
+		qkd_blank_discard(x);
 }
 
-struct crypto_aead *qkd_pool_take(u8 cipher, bool *hit)
+struct xfrm_state *qkd_pool_take(struct qkd_pool *p, bool *hit)
 {
-	struct pool *p = pool_of(cipher);
-	struct crypto_aead *tfm = pop(p);
+	struct xfrm_state *x = pop(p);
 
-	if (READ_ONCE(p->spares) < wanted(p) / 2)
+	/* Those on their way back will do. */
+	if (READ_ONCE(p->spares) + READ_ONCE(p->dead) < wanted(p) / 2)
 		queue_work(system_unbound_wq, &p->fill);
-	*hit = tfm;
-	return tfm ?: build(cipher);
+	*hit = x;
+	return x ?: qkd_blank_make(p->model);
 }
 
-void qkd_pool_give(u8 cipher, struct crypto_aead *tfm)
+static void keep(struct qkd_pool *p, struct xfrm_state *x)
 {
-	struct pool *p = pool_of(cipher);
-
-	push(p, tfm, false);
+	push(p, x, &p->used);
 	queue_delayed_work(system_unbound_wq, &p->scrub, msecs_to_jiffies(QKD_POOL_SCRUB_MS));
+}
+
+void qkd_pool_give(struct qkd_pool *p, struct xfrm_state *x)
+{
+	if (qkd_blank_renew(x, p->model))
+		keep(p, x);
+	else
+		qkd_blank_discard(x);
 }
 
 static void fill(struct work_struct *work)
 {
-	struct pool *p = container_of(work, struct pool, fill);
-	struct crypto_aead *tfm;
+	struct qkd_pool *p = container_of(work, struct qkd_pool, fill);
+	struct xfrm_state *x;
 	u32 left = wanted(p); /* under memory pressure they may go as fast as they come */
 
 	while (READ_ONCE(p->spares) < wanted(p) && left--) {
-		tfm = build(p->cipher);
-		if (IS_ERR(tfm))
+		x = qkd_blank_make(p->model);
+		if (IS_ERR(x))
 			return; /* who takes one tries again, and hears why not */
-		push(p, tfm, true);
+		push(p, x, &p->clean);
 		cond_resched();
 	}
 }
 
-void qkd_pool_join(u8 cipher)
+static int make_model(struct qkd_pool *p, const struct qkd_channel *config)
 {
-	struct pool *p = pool_of(cipher);
+	struct xfrm_state *model;
+	int err = 0;
 
+	mutex_lock(&models);
+	if (!p->model) {
+		model = qkd_blank_model(config);
+		err = PTR_ERR_OR_ZERO(model);
+		p->model = err ? NULL : model;
+	}
+	mutex_unlock(&models);
+	return err;
+}
+
+struct qkd_pool *qkd_pool_join(const struct qkd_channel *config)
+{
+	struct qkd_pool *p = pool_of(config);
+	int err = make_model(p, config);
+
+	if (err)
+		return ERR_PTR(err);
 	spin_lock_bh(&p->lock);
 	p->channels++;
 	spin_unlock_bh(&p->lock);
 	queue_work(system_unbound_wq, &p->fill);
+	return p;
 }
 
-void qkd_pool_leave(u8 cipher)
+/* What is more than the others need goes with the scrubbing. */
+void qkd_pool_leave(struct qkd_pool *p)
 {
-	struct pool *p = pool_of(cipher);
-
 	spin_lock_bh(&p->lock);
 	p->channels--;
 	spin_unlock_bh(&p->lock);
+	queue_delayed_work(system_unbound_wq, &p->scrub, msecs_to_jiffies(QKD_POOL_SCRUB_MS));
 }
 
-/* One that has a key of an SA, out of the pool while its key is overwritten. */
-static struct crypto_aead *pop_unclean(struct pool *p)
+static void trim(struct qkd_pool *p)
 {
-	struct crypto_aead *tfm = NULL;
+	struct xfrm_state *x;
 
-	spin_lock_bh(&p->lock);
-	if (p->clean < p->spares)
-		tfm = p->spare[--p->spares];
-	spin_unlock_bh(&p->lock);
-	return tfm;
-}
-
-static void scrub(struct work_struct *work)
-{
-	static const u8 zeros[QKD_POOL_KEYMAT_BYTES] __aligned(16);
-	struct pool *p = container_of(to_delayed_work(work), struct pool, scrub);
-	struct crypto_aead *tfm;
-
-	while ((tfm = pop_unclean(p))) {
-		/* What cannot be overwritten is wiped by being freed. */
-		if (crypto_aead_setkey(tfm, zeros, sizeof(zeros)))
-			crypto_free_aead(tfm);
-		else
-			push(p, tfm, true);
+	while (READ_ONCE(p->spares) > bound(p) && (x = pop(p))) {
+		qkd_blank_discard(x);
 		cond_resched();
 	}
 }
 
+static void scrub(struct work_struct *work)
+{
+	struct qkd_pool *p = container_of(to_delayed_work(work), struct qkd_pool, scrub);
+	struct xfrm_state *x;
+
+	trim(p);
+	while ((x = pop_old(p))) {
+		/* What cannot be overwritten is wiped by being freed. */
+		if (qkd_blank_scrub(x))
+			qkd_blank_discard(x);
+		else
+			push(p, x, &p->clean);
+		cond_resched();
+	}
+	if (!list_empty_careful(&p->used))
+		queue_delayed_work(system_unbound_wq, &p->scrub,
+				   msecs_to_jiffies(QKD_POOL_SCRUB_MS / 4));
+}
+
 /* Return: whether there was room; else the caller keeps the reference. */
-static bool remember(struct pool *p, struct retired r)
+static bool remember(struct qkd_pool *p, struct xfrm_state *x)
 {
 	bool room;
 
 	spin_lock_bh(&p->lock);
-	room = p->head - p->tail < RETIRED_MAX;
-	if (room)
-		p->retired[p->head++ % RETIRED_MAX] = r;
+	room = p->dead < RETIRED_MAX;
+	if (room) {
+		list_add_tail(&x->km.all, &p->retired);
+		p->dead++;
+	}
 	spin_unlock_bh(&p->lock);
 	return room;
 }
 
-void qkd_pool_retire(u8 cipher, struct xfrm_state *x)
+void qkd_pool_retire(struct qkd_pool *p, struct xfrm_state *x)
 {
-	struct pool *p = pool_of(cipher);
-
-	if (remember(p, (struct retired){x, jiffies}))
-		queue_delayed_work(system_unbound_wq, &p->reap, msecs_to_jiffies(REAP_MS));
-	else
+	x->saved_tmo = jiffies;
+	if (!remember(p, x))
 		xfrm_state_put(x);
+	else
+		queue_delayed_work(system_unbound_wq, &p->reap, msecs_to_jiffies(REAP_MS));
 }
 
-static struct retired recall(struct pool *p)
+static struct xfrm_state *recall(struct qkd_pool *p)
 {
-	struct retired r;
+	struct xfrm_state *x;
 
 	spin_lock_bh(&p->lock);
-	r = p->retired[p->tail++ % RETIRED_MAX];
+	x = first(&p->retired);
+	list_del_init(&x->km.all);
+	p->dead--;
 	spin_unlock_bh(&p->lock);
-	return r;
+	return x;
 }
 
 /* Return: whether the state is done with, one way or the other. */
-static bool reclaim(struct pool *p, struct retired r)
+static bool reclaim(struct qkd_pool *p, struct xfrm_state *x)
 {
-	struct crypto_aead *tfm = r.x->data;
-
-	if (refcount_read(&r.x->refcnt) == 1) {
+	if (refcount_read(&x->refcnt) == 1) {
 		smp_acquire__after_ctrl_dep(); /* behind whoever let go last */
-		r.x->data = NULL;	       /* ESP's destructor knows of none then */
-		xfrm_state_put(r.x);
-		qkd_pool_give(p->cipher, tfm);
+		if (qkd_blank_renew(x, p->model))
+			keep(p, x);
+		else
+			xfrm_state_put(x);
 		return true;
 	}
-	if (time_before(jiffies, r.since + msecs_to_jiffies(GIVE_UP_MS)) && remember(p, r))
+	if (!is_older(x, GIVE_UP_MS) && remember(p, x))
 		return false;
-	xfrm_state_put(r.x);
+	xfrm_state_put(x);
 	return true;
 }
 
 static void reap(struct work_struct *work)
 {
-	struct pool *p = container_of(to_delayed_work(work), struct pool, reap);
-	u32 count = READ_ONCE(p->head) - p->tail, i, done = 0;
+	struct qkd_pool *p = container_of(to_delayed_work(work), struct qkd_pool, reap);
+	u32 count = READ_ONCE(p->dead), i, done = 0;
 
 	synchronize_rcu(); /* nobody finds those any more */
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		done += reclaim(p, recall(p));
-	if (READ_ONCE(p->head) != p->tail)
+		cond_resched();
+	}
+	if (READ_ONCE(p->dead))
 		queue_delayed_work(system_unbound_wq, &p->reap,
 				   msecs_to_jiffies(done ? REAP_MS : LINGER_MS));
 }
 
 static unsigned long count_spares(struct shrinker *s, struct shrink_control *sc)
 {
-	return READ_ONCE(pools[0].spares) + READ_ONCE(pools[1].spares);
+	unsigned long n = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pools); i++)
+		n += READ_ONCE(pools[i].spares);
+	return n;
 }
 
 static atomic_long_t surplus;
@@ -279,10 +326,12 @@ static atomic_long_t surplus;
 static void free_surplus(struct work_struct *work)
 {
 	long n = atomic_long_xchg(&surplus, 0);
-	struct crypto_aead *tfm;
+	struct xfrm_state *x;
+	size_t i;
 
-	while (n-- > 0 && ((tfm = pop(&pools[0])) || (tfm = pop(&pools[1]))))
-		crypto_free_aead(tfm);
+	for (i = 0; i < ARRAY_SIZE(pools); i++)
+		for (; n > 0 && (x = pop(&pools[i])); n--)
+			qkd_blank_discard(x);
 }
 
 static DECLARE_WORK(freeing, free_surplus);
@@ -294,59 +343,49 @@ static unsigned long ask_to_free(struct shrinker *s, struct shrink_control *sc)
 	return SHRINK_STOP; /* none yet */
 }
 
-static int init_pool(struct pool *p, u8 cipher)
+static void init_pool(struct qkd_pool *p)
 {
-	p->cipher = cipher;
 	spin_lock_init(&p->lock);
+	INIT_LIST_HEAD(&p->clean);
+	INIT_LIST_HEAD(&p->used);
+	INIT_LIST_HEAD(&p->retired);
 	INIT_WORK(&p->fill, fill);
 	INIT_DELAYED_WORK(&p->reap, reap);
 	INIT_DELAYED_WORK(&p->scrub, scrub);
-	p->spare = kvcalloc(QKD_POOL_SPARES_MAX, sizeof(*p->spare), GFP_KERNEL);
-	p->retired = kvcalloc(RETIRED_MAX, sizeof(*p->retired), GFP_KERNEL);
-	return p->spare && p->retired ? 0 : -ENOMEM;
 }
 
-static void exit_pool(struct pool *p)
+static void exit_pool(struct qkd_pool *p)
 {
-	struct crypto_aead *tfm;
+	struct xfrm_state *x;
 
 	cancel_work_sync(&p->fill);
 	cancel_delayed_work_sync(&p->reap);
-	while (p->tail != p->head)
-		xfrm_state_put(recall(p).x);
+	while (p->dead)
+		xfrm_state_put(recall(p));
 	cancel_delayed_work_sync(&p->scrub);
-	while ((tfm = pop(p)))
-		crypto_free_aead(tfm);
-	kvfree(p->spare);
-	kvfree(p->retired);
+	while ((x = pop(p)))
+		qkd_blank_discard(x);
+	if (p->model)
+		qkd_blank_discard(p->model);
 }
 
 int qkd_pool_init(void)
 {
-	int err = init_pool(&pools[0], QKD_CIPHER_AES_256_GCM)
-			  ?: init_pool(&pools[1], QKD_CIPHER_CHACHA20_POLY1305);
+	size_t i;
 
-	if (err)
-		goto err_pools;
+	for (i = 0; i < ARRAY_SIZE(pools); i++)
+		init_pool(&pools[i]);
 	shrinker = qkd_compat_shrinker_register(count_spares, ask_to_free, DEFAULT_SEEKS,
-						"qkd-transforms");
-	err = PTR_ERR_OR_ZERO(shrinker);
-	if (err)
-		goto err_pools;
-	return 0;
-
-err_pools:
-	kvfree(pools[0].spare);
-	kvfree(pools[0].retired);
-	kvfree(pools[1].spare);
-	kvfree(pools[1].retired);
-	return err;
+						"qkd-states");
+	return PTR_ERR_OR_ZERO(shrinker);
 }
 
 void qkd_pool_exit(void)
 {
+	size_t i;
+
 	qkd_compat_shrinker_unregister(shrinker);
 	cancel_work_sync(&freeing);
-	exit_pool(&pools[0]);
-	exit_pool(&pools[1]);
+	for (i = 0; i < ARRAY_SIZE(pools); i++)
+		exit_pool(&pools[i]);
 }

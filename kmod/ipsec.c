@@ -3,10 +3,10 @@
  * ESP channels as xfrm states. The inbound state is inserted at once, the
  * outbound one is built and keyed, and inserted when its epoch begins.
  */
-#include <linux/crypto.h>
 #include <linux/slab.h>
 #include <net/xfrm.h>
 #include "channel.h"
+#include "esp_blank.h"
 #include "esp_pool.h"
 #include "esp_state.h"
 #include "ipsec.h"
@@ -15,22 +15,13 @@
 /* Half of the sequence numbers: without ESN they end at 2^32, RFC 4303 clause 3.3.3. */
 #define SOFT_PACKETS_NO_ESN (1ULL << 31)
 
-/* Also loads what is missing. */
-static bool has_cipher(u8 cipher)
-{
-	char name[CRYPTO_MAX_ALG_NAME];
-
-	snprintf(name, sizeof(name), QKD_POOL_GENIV "(%s)", qkd_pool_aead_name(cipher));
-	return crypto_has_alg(name, CRYPTO_ALG_TYPE_AEAD, CRYPTO_ALG_TYPE_MASK);
-}
-
 u64 qkd_ipsec_features(void)
 {
 	u64 features = 0;
 
-	if (has_cipher(QKD_CIPHER_AES_256_GCM))
+	if (qkd_blank_has_cipher(QKD_CIPHER_AES_256_GCM))
 		features |= QKD_FEATURE_ESP;
-	if (has_cipher(QKD_CIPHER_CHACHA20_POLY1305))
+	if (qkd_blank_has_cipher(QKD_CIPHER_CHACHA20_POLY1305))
 		features |= QKD_FEATURE_ESP_CHACHA;
 	return features;
 }
@@ -44,25 +35,31 @@ static void schedule_spis(struct qkd_chan *c)
 	qkd_spi_schedule(&c->spi[!low], c->config.spi_key, QKD_DIRECTION_HIGH_TO_LOW);
 }
 
+static bool has_limits(const struct qkd_chan *c)
+{
+	return c->config.soft_bytes || c->config.soft_packets ||
+	       !(c->config.flags & QKD_CHANNEL_ESN);
+}
+
 static int open_channel(struct qkd_chan *c)
 {
-	int err = qkd_esp_prepare(&c->config);
+	struct qkd_pool *pool = qkd_pool_join(&c->config);
 
-	if (err)
-		return err == -ENOMEM ? err : -EOPNOTSUPP;
+	if (IS_ERR(pool))
+		return PTR_ERR(pool) == -ENOMEM ? -ENOMEM : -EOPNOTSUPP;
+	c->pool = pool;
+	c->standby.wanted = has_limits(c);
 	schedule_spis(c);
-	qkd_pool_join(c->config.cipher);
 	return 0;
 }
 
 static void close_channel(struct qkd_chan *c)
 {
-	qkd_pool_leave(c->config.cipher);
+	qkd_pool_leave(c->pool);
 }
 
 static int install(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa *sa)
 {
-	u8 cipher = c->config.cipher;
 	struct xfrm_state *in, *out;
 	int err;
 
@@ -81,9 +78,9 @@ static int install(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa 
 	return 0;
 
 err_in:
-	qkd_esp_remove(cipher, in);
+	qkd_esp_remove(c->pool, in);
 err_out:
-	qkd_esp_remove(cipher, out);
+	qkd_esp_remove(c->pool, out);
 	return err;
 }
 
@@ -125,14 +122,65 @@ static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 		set_dying(old->out);
 	WRITE_ONCE(c->in_use, sa->out);
 	qkd_esp_insert_out(sa->out);
+	xfrm_audit_state_add(sa->out, 1, true);
 	return 0;
+}
+
+static void offer(struct qkd_chan *c, struct qkd_sa *sa, u64 from)
+{
+	struct qkd_standby *s = &c->standby;
+
+	set_limits(c, sa);
+	spin_lock_bh(&s->lock);
+	s->out = sa->out;
+	s->from = from;
+	spin_unlock_bh(&s->lock);
+	s->offered = sa->out;
+}
+
+static bool withdraw(struct qkd_chan *c)
+{
+	struct qkd_standby *s = &c->standby;
+	bool used;
+
+	spin_lock_bh(&s->lock);
+	used = !s->out;
+	s->out = NULL;
+	spin_unlock_bh(&s->lock);
+	if (used)
+		xfrm_audit_state_add(s->offered, 1, true);
+	s->offered = NULL;
+	return used;
+}
+
+static void go_on_with(struct qkd_chan *c, struct xfrm_state *next)
+{
+	u64 begin = ktime_get_ns();
+
+	next->curlft.add_time = ktime_get_real_seconds();
+	WRITE_ONCE(c->in_use, next);
+	qkd_esp_insert_out(next);
+	c->standby.out = NULL;
+	c->standby.took = ktime_get_ns() - begin;
+}
+
+/* Under the lock all the while: who withdraws finds it either inserted or not. */
+void qkd_ipsec_soft_limit(struct qkd_chan *c, const struct xfrm_state *x)
+{
+	struct qkd_standby *s = &c->standby;
+
+	spin_lock_bh(&s->lock);
+	if (s->out && READ_ONCE(c->in_use) == x && READ_ONCE(x->km.dying) &&
+	    ktime_to_ms(ktime_get_coarse_boottime()) >= s->from)
+		go_on_with(c, s->out);
+	spin_unlock_bh(&s->lock);
 }
 
 static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
 {
 	struct xfrm_state **x = out ? &sa->out : &sa->in;
 
-	qkd_esp_remove(c->config.cipher, *x);
+	qkd_esp_remove(c->pool, *x);
 	*x = NULL;
 	return 0;
 }
@@ -197,5 +245,7 @@ const struct qkd_backend qkd_ipsec_backend = {
 	.remove = remove_sa,
 	.stands = stands,
 	.limit = limit,
+	.offer = offer,
+	.withdraw = withdraw,
 	.report = report,
 };

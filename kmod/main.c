@@ -5,7 +5,6 @@
 #include "channel.h"
 #include "chardev.h"
 #include "esp_pool.h"
-#include "esp_state.h"
 #include "macsec.h"
 #include "netns.h"
 #include "notify.h"
@@ -104,7 +103,6 @@ static void __exit qkd_exit(void)
 	qkd_notify_exit();
 	qkd_rollover_exit();
 	unregister_pernet_subsys(&netns_ops);
-	qkd_esp_exit();
 	qkd_pool_exit();
 	qkd_macsec_exit();
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Listens to xfrm, to the network devices and to power management; see notify.h.
- * Nothing is done here but to wake up the channel that it is about: xfrm calls
- * from the output path, with the state locked.
+ * xfrm calls from the output path, with the state locked: nothing is done here but
+ * to go on with the next SA at a soft limit, and to wake up the channel.
  */
 #include <linux/netdevice.h>
 #include <linux/suspend.h>
@@ -10,6 +10,7 @@
 #include <net/net_namespace.h>
 #include <net/xfrm.h>
 #include "channel.h"
+#include "ipsec.h"
 #include "macsec.h"
 #include "netns.h"
 #include "notify.h"
@@ -22,8 +23,11 @@ static void tell_of_state(struct xfrm_state *x, unsigned int news)
 
 	rcu_read_lock();
 	c = xa_load(&ns->reqids, x->props.reqid);
-	if (c && (news == QKD_NEWS_LOST || READ_ONCE(c->in_use) == x))
+	if (c && (news == QKD_NEWS_LOST || READ_ONCE(c->in_use) == x)) {
+		if (news == QKD_NEWS_SOFT)
+			qkd_ipsec_soft_limit(c, x);
 		qkd_rollover_tell(c, news);
+	}
 	rcu_read_unlock();
 }
 

@@ -58,10 +58,13 @@ void qkd_rollover_sweep(struct work_struct *work)
 	qkd_channel_for_each(container_of(work, struct qkd_netns, sweep), qkd_rollover_look);
 }
 
-/* Goes on while the machine sleeps: a key in use is due all the same. */
+/*
+ * Goes on while the machine sleeps: a key in use is due all the same. In the steps of
+ * the timers that wake the channels up, so that none comes too early.
+ */
 static u64 now_ms(void)
 {
-	return ktime_to_ms(ktime_get_boottime());
+	return ktime_to_ms(ktime_get_coarse_boottime());
 }
 
 static void emit(struct qkd_chan *c, enum qkd_event_type type, u64 epoch, u64 value, int error)
@@ -80,14 +83,19 @@ static struct qkd_sa *sa_in_use(struct qkd_chan *c)
 	return NULL;
 }
 
+static void note_activation(struct qkd_chan *c, u64 took)
+{
+	if (took > c->counters.activation_max_ns)
+		c->counters.activation_max_ns = took;
+}
+
 static int activate(struct qkd_chan *c, struct qkd_sa *sa)
 {
 	u64 begin = ktime_get_ns();
 	int err = c->backend->activate(c, sa, sa_in_use(c));
-	u64 took = ktime_get_ns() - begin;
 
-	if (!err && took > c->counters.activation_max_ns)
-		c->counters.activation_max_ns = took;
+	if (!err)
+		note_activation(c, ktime_get_ns() - begin);
 	return err;
 }
 
@@ -209,14 +217,15 @@ static bool must_ask_for_limits(const struct qkd_chan *c)
 	       c->epochs.out != QKD_EPOCH_NONE;
 }
 
+/* One that is set for an earlier time stays: it finds nothing to do, and is set anew. */
 static void set_timer(struct qkd_chan *c, u64 now)
 {
 	u64 deadline = qkd_epochs_deadline(&c->epochs);
 
 	if (must_ask_for_limits(c))
 		deadline = min(deadline, now + LIMIT_MS);
-	if (deadline == ~0ULL || (deadline == c->timer && delayed_work_pending(&c->work)))
-		return; /* a timer that still runs finds nothing to do */
+	if (deadline == ~0ULL || (deadline >= c->timer && delayed_work_pending(&c->work)))
+		return;
 	c->timer = deadline;
 	deadline = deadline > now ? deadline - now : 0;
 	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, UINT_MAX)));
@@ -251,10 +260,12 @@ static void find_lost(struct qkd_chan *c, u64 now)
 static void heed_news(struct qkd_chan *c, u64 now)
 {
 	unsigned long news = READ_ONCE(c->news) ? xchg(&c->news, 0) : 0;
-	struct qkd_sa *sa = sa_in_use(c);
+	struct qkd_sa *sa;
 
-	/* They may be of the SA before. */
-	if (sa && (news || must_ask_for_limits(c)))
+	if (!news && !must_ask_for_limits(c))
+		return;
+	sa = sa_in_use(c);
+	if (sa) /* they may be of the SA before */
 		news = (news & QKD_NEWS_LOST) | c->backend->limit(c, sa);
 	else
 		news &= QKD_NEWS_LOST;
@@ -290,6 +301,43 @@ static void run(struct qkd_chan *c)
 	keep_awake(c);
 }
 
+/* The soft limit has done the next step itself: the epochs have not changed since. */
+static void take_over_switch(struct qkd_chan *c)
+{
+	const struct qkd_epoch_slot *next = qkd_epochs_standby(&c->epochs);
+	struct qkd_action action = {.type = QKD_ACTION_ACTIVATE};
+	u64 now = now_ms();
+
+	if (WARN_ON_ONCE(!next))
+		return;
+	action.epoch = next->epoch;
+	trace_qkd_rollover(c, action.epoch);
+	qkd_epochs_limit(&c->epochs, now);
+	qkd_epochs_done(&c->epochs, now, &action, 0);
+	c->counters.limit_rollovers++;
+	note_activation(c, c->standby.took);
+	report(c, &action, 0);
+}
+
+void qkd_rollover_begin(struct qkd_chan *c)
+{
+	lockdep_assert_held(&c->lock);
+	if (c->standby.offered && c->backend->withdraw(c))
+		take_over_switch(c);
+}
+
+void qkd_rollover_end(struct qkd_chan *c)
+{
+	const struct qkd_epoch_slot *next;
+
+	lockdep_assert_held(&c->lock);
+	if (!c->standby.wanted || !c->alive)
+		return;
+	next = qkd_epochs_standby(&c->epochs);
+	if (next)
+		c->backend->offer(c, next->sa, c->epochs.switched + QKD_LIMIT_INTERVAL_MS);
+}
+
 void qkd_rollover_look(struct qkd_chan *c)
 {
 	set_mask_bits(&c->news, 0UL, (unsigned long)QKD_NEWS_LOST);
@@ -301,8 +349,11 @@ void qkd_rollover_work(struct work_struct *work)
 	struct qkd_chan *c = container_of(to_delayed_work(work), struct qkd_chan, work);
 
 	mutex_lock(&c->lock);
-	if (c->alive)
+	if (c->alive) {
+		qkd_rollover_begin(c);
 		run(c);
+		qkd_rollover_end(c);
+	}
 	mutex_unlock(&c->lock);
 }
 

@@ -33,6 +33,15 @@ void qkd_rollover_sweep(struct work_struct *work);
 /** The delayed work of a channel: does what is due. */
 void qkd_rollover_work(struct work_struct *work);
 
+/**
+ * qkd_rollover_begin - the channel was locked
+ * Takes over what a soft limit did meanwhile by itself; from here on it waits.
+ */
+void qkd_rollover_begin(struct qkd_chan *c);
+
+/** The channel is about to be unlocked; undoes qkd_rollover_begin(). */
+void qkd_rollover_end(struct qkd_chan *c);
+
 /*
  * The commands. The channel is locked, the record checked; each returns the
  * record's status.

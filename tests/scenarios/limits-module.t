@@ -1,0 +1,3 @@
+#!/bin/bash
+export BACKEND=module
+exec "$(dirname "$0")/limits.t"
