@@ -18,6 +18,7 @@ static void free_channel(struct work_struct *work)
 	cancel_delayed_work_sync(&c->work);
 	mutex_destroy(&c->lock);
 	kvfree(c->epochs.slot);
+	kfree(c->spare);
 	kfree(c);
 }
 

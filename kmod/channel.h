@@ -48,6 +48,7 @@ struct qkd_standby {
  * @unused: MACsec: an association number that is not active; racy
  * @lock: guards the rest
  * @alive: false until it is open and once it is deleted
+ * @spare: for the next epoch, or NULL
  * @rxsc_made: MACsec: the module made the receive channel
  * @epochs: what stands and what is due
  * @counters: without the fields that @epochs knows
@@ -68,6 +69,7 @@ struct qkd_chan {
 	u8 unused;
 	struct mutex lock;
 	bool alive;
+	struct qkd_sa *spare;
 	bool rxsc_made;
 	struct qkd_epochs epochs;
 	struct qkd_counters counters;

@@ -64,14 +64,42 @@ static int import(struct run *run, int rw, struct iov_iter *iter)
 				       run->cmd, run->flags);
 }
 
+/*
+ * For the records that come all the time the compiler knows the size. Else the kernel
+ * would ask each time whether the copy is within the stack.
+ */
+static size_t copy_in(struct run *run, union record *r)
+{
+	switch (run->size) {
+	case sizeof(r->key):
+		return copy_from_iter(r, sizeof(r->key), &run->in);
+	case sizeof(r->watermark):
+		return copy_from_iter(r, sizeof(r->watermark), &run->in);
+	default:
+		return copy_from_iter(r, run->size, &run->in);
+	}
+}
+
+static size_t copy_out(struct run *run, const union record *r)
+{
+	switch (run->size) {
+	case sizeof(r->key):
+		return copy_to_iter(r, sizeof(r->key), &run->out);
+	case sizeof(r->watermark):
+		return copy_to_iter(r, sizeof(r->watermark), &run->out);
+	default:
+		return copy_to_iter(r, run->size, &run->out);
+	}
+}
+
 static int read_record(struct run *run, union record *r)
 {
-	return copy_from_iter(r, run->size, &run->in) == run->size ? 0 : -EFAULT;
+	return copy_in(run, r) == run->size ? 0 : -EFAULT;
 }
 
 static int write_record(struct run *run, const union record *r)
 {
-	return copy_to_iter(r, run->size, &run->out) == run->size ? 0 : -EFAULT;
+	return copy_out(run, r) == run->size ? 0 : -EFAULT;
 }
 
 /* Commands on one record: each returns the record's status. */
@@ -147,7 +175,7 @@ static int put_key(struct qkd_file *f, union record *r)
 	u64 epoch = r->key.epoch;
 	int err = key(f, r);
 
-	memzero_explicit(r, sizeof(*r));
+	memzero_explicit(&r->key, sizeof(r->key));
 	r->key.channel = channel;
 	r->key.epoch = epoch;
 	return err;

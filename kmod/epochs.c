@@ -213,6 +213,7 @@ void qkd_epochs_put(struct qkd_epochs *e, u64 epoch, u32 random, void *sa)
 int qkd_epochs_watermark(struct qkd_epochs *e, u64 now, u64 first, u64 last, u64 peer_out,
 			 bool none)
 {
+	u64 before = e->peer_first;
 	u32 i;
 
 	if (!none && (first > last || last == QKD_EPOCH_NONE))
@@ -223,7 +224,8 @@ int qkd_epochs_watermark(struct qkd_epochs *e, u64 now, u64 first, u64 last, u64
 	for (i = 0; i < e->count && peer_out != QKD_EPOCH_NONE; i++)
 		if (e->slot[i].epoch < peer_out)
 			retire_in(e, &e->slot[i], now + e->config.grace_ms);
-	retire_unusable(e, now);
+	if (e->peer_first != before)
+		retire_unusable(e, now);
 	return 0;
 }
 
@@ -354,13 +356,15 @@ static bool plan_block(struct qkd_epochs *e, struct qkd_action *action)
 /* Steps of the outbound side: move on, or say that there is nowhere to go. */
 static bool plan_switch(struct qkd_epochs *e, u64 now, struct qkd_action *action)
 {
-	struct qkd_epoch_slot *next = candidate(e);
 	bool due = e->state == QKD_CHANNEL_ACTIVE && now >= e->due;
+	struct qkd_epoch_slot *next;
 
-	if (next && (due || switch_wanted(e)))
+	if (!due && !switch_wanted(e))
+		return false;
+	next = candidate(e);
+	if (next)
 		return plan(action, QKD_ACTION_ACTIVATE, next);
-	if (!next)
-		e->forced = false;
+	e->forced = false;
 	if (due)
 		return plan(action, QKD_ACTION_EXHAUSTED, NULL);
 	return now >= block_time(e) && plan_block(e, action);

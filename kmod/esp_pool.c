@@ -28,7 +28,7 @@
 /**
  * struct qkd_pool - the states of one family, mode and cipher
  * @model: what they are made after; set once, when the first channel comes
- * @lock: guards the rest
+ * @lock: guards the rest; never taken in interrupts
  * @clean: spare states that have no SA's key
  * @used: spare states that have, the latest first
  * @spares: how many are in both
@@ -75,6 +75,12 @@ static u32 wanted(const struct qkd_pool *p)
 	return min_t(u32, 2 * READ_ONCE(p->channels), QKD_POOL_AHEAD_MAX);
 }
 
+/* Those on their way back will do. */
+static u32 at_hand(const struct qkd_pool *p)
+{
+	return READ_ONCE(p->spares) + READ_ONCE(p->dead);
+}
+
 /* Kept at most. */
 static u32 bound(const struct qkd_pool *p)
 {
@@ -95,9 +101,9 @@ static struct xfrm_state *pop(struct qkd_pool *p)
 {
 	struct xfrm_state *x;
 
-	spin_lock_bh(&p->lock);
+	spin_lock(&p->lock);
 	x = take_off(p, first(&p->used) ?: first(&p->clean));
-	spin_unlock_bh(&p->lock);
+	spin_unlock(&p->lock);
 	return x;
 }
 
@@ -111,36 +117,38 @@ static struct xfrm_state *pop_old(struct qkd_pool *p)
 {
 	struct xfrm_state *x = NULL;
 
-	spin_lock_bh(&p->lock);
+	spin_lock(&p->lock);
 	if (!list_empty(&p->used))
 		x = list_last_entry(&p->used, struct xfrm_state, km.all);
 	x = take_off(p, x && is_older(x, QKD_POOL_SCRUB_MS) ? x : NULL);
-	spin_unlock_bh(&p->lock);
+	spin_unlock(&p->lock);
 	return x;
 }
 
-static void push(struct qkd_pool *p, struct xfrm_state *x, struct list_head *list)
+/* Return: whether it is the first in @list. */
+static bool push(struct qkd_pool *p, struct xfrm_state *x, struct list_head *list)
 {
-	bool full;
+	bool full, first;
 
 	x->saved_tmo = jiffies;
-	spin_lock_bh(&p->lock);
+	spin_lock(&p->lock);
 	full = p->spares >= bound(p);
+	first = !full && list_empty(list);
 	if (!full) {
 		list_add(&x->km.all, list);
 		p->spares++;
 	}
-	spin_unlock_bh(&p->lock);
+	spin_unlock(&p->lock);
 	if (full)
 		qkd_blank_discard(x);
+	return first;
 }
 
 struct xfrm_state *qkd_pool_take(struct qkd_pool *p, bool *hit)
 {
 	struct xfrm_state *x = pop(p);
 
-	/* Those on their way back will do. */
-	if (READ_ONCE(p->spares) + READ_ONCE(p->dead) < wanted(p) / 2)
+	if (at_hand(p) < wanted(p) / 2)
 		queue_work(system_unbound_wq, &p->fill);
 	*hit = x;
 	return x ?: qkd_blank_make(p->model);
@@ -148,8 +156,9 @@ struct xfrm_state *qkd_pool_take(struct qkd_pool *p, bool *hit)
 
 static void keep(struct qkd_pool *p, struct xfrm_state *x)
 {
-	push(p, x, &p->used);
-	queue_delayed_work(system_unbound_wq, &p->scrub, msecs_to_jiffies(QKD_POOL_SCRUB_MS));
+	if (push(p, x, &p->used))
+		queue_delayed_work(system_unbound_wq, &p->scrub,
+				   msecs_to_jiffies(QKD_POOL_SCRUB_MS));
 }
 
 void qkd_pool_give(struct qkd_pool *p, struct xfrm_state *x)
@@ -166,7 +175,7 @@ static void fill(struct work_struct *work)
 	struct xfrm_state *x;
 	u32 left = wanted(p); /* under memory pressure they may go as fast as they come */
 
-	while (READ_ONCE(p->spares) < wanted(p) && left--) {
+	while (at_hand(p) < wanted(p) && left--) {
 		x = qkd_blank_make(p->model);
 		if (IS_ERR(x))
 			return; /* who takes one tries again, and hears why not */
@@ -197,9 +206,9 @@ struct qkd_pool *qkd_pool_join(const struct qkd_channel *config)
 
 	if (err)
 		return ERR_PTR(err);
-	spin_lock_bh(&p->lock);
+	spin_lock(&p->lock);
 	p->channels++;
-	spin_unlock_bh(&p->lock);
+	spin_unlock(&p->lock);
 	queue_work(system_unbound_wq, &p->fill);
 	return p;
 }
@@ -207,9 +216,9 @@ struct qkd_pool *qkd_pool_join(const struct qkd_channel *config)
 /* What is more than the others need goes with the scrubbing. */
 void qkd_pool_leave(struct qkd_pool *p)
 {
-	spin_lock_bh(&p->lock);
+	spin_lock(&p->lock);
 	p->channels--;
-	spin_unlock_bh(&p->lock);
+	spin_unlock(&p->lock);
 	queue_delayed_work(system_unbound_wq, &p->scrub, msecs_to_jiffies(QKD_POOL_SCRUB_MS));
 }
 
@@ -242,27 +251,29 @@ static void scrub(struct work_struct *work)
 				   msecs_to_jiffies(QKD_POOL_SCRUB_MS / 4));
 }
 
-/* Return: whether there was room; else the caller keeps the reference. */
-static bool remember(struct qkd_pool *p, struct xfrm_state *x)
+/* Return: how many are remembered with it; 0: no room, the caller keeps the reference. */
+static u32 remember(struct qkd_pool *p, struct xfrm_state *x)
 {
-	bool room;
+	u32 count = 0;
 
-	spin_lock_bh(&p->lock);
-	room = p->dead < RETIRED_MAX;
-	if (room) {
+	spin_lock(&p->lock);
+	if (p->dead < RETIRED_MAX) {
 		list_add_tail(&x->km.all, &p->retired);
-		p->dead++;
+		count = ++p->dead;
 	}
-	spin_unlock_bh(&p->lock);
-	return room;
+	spin_unlock(&p->lock);
+	return count;
 }
 
 void qkd_pool_retire(struct qkd_pool *p, struct xfrm_state *x)
 {
+	u32 count;
+
 	x->saved_tmo = jiffies;
-	if (!remember(p, x))
+	count = remember(p, x);
+	if (!count)
 		xfrm_state_put(x);
-	else
+	else if (count == 1) /* else it is, or looks again at its end */
 		queue_delayed_work(system_unbound_wq, &p->reap, msecs_to_jiffies(REAP_MS));
 }
 
@@ -270,11 +281,11 @@ static struct xfrm_state *recall(struct qkd_pool *p)
 {
 	struct xfrm_state *x;
 
-	spin_lock_bh(&p->lock);
+	spin_lock(&p->lock);
 	x = first(&p->retired);
 	list_del_init(&x->km.all);
 	p->dead--;
-	spin_unlock_bh(&p->lock);
+	spin_unlock(&p->lock);
 	return x;
 }
 

@@ -16,8 +16,8 @@ struct qkd_channel;
 struct qkd_pool;
 struct xfrm_state;
 
-/** States that wait for use in a pool at most, for each channel: two generations. */
-#define QKD_POOL_PER_CHANNEL 4
+/** States that wait for use in a pool at most, for each channel: four generations. */
+#define QKD_POOL_PER_CHANNEL 8
 
 /** Any number of channels keep so many. */
 #define QKD_POOL_SPARES_MAX 16384

@@ -13,7 +13,7 @@
 #include "record.h"
 #include "spi.h"
 
-static __u64 word(const __u8 *p)
+static inline __u64 word(const __u8 *p)
 {
 	__u64 w;
 

@@ -16,6 +16,9 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
+/* Old SAs may stay a little longer, so that those of a channel go together. */
+#define REMOVAL_MS 16
+
 /* How often a backend is asked for limits that nobody tells of. */
 #define LIMIT_MS 100
 
@@ -110,18 +113,20 @@ static int install_queued(struct qkd_chan *c, struct qkd_sa *sa)
 	return err;
 }
 
-static void free_sa(struct qkd_sa *sa)
+/* One is kept: where an epoch goes, another comes. */
+static void free_sa(struct qkd_chan *c, struct qkd_sa *sa)
 {
 	kfree_sensitive(sa->queued);
-	kfree(sa);
+	kfree(c->spare);
+	c->spare = sa;
 }
 
 /* Return: 0, or that it had been told already that the epoch will not stand. */
-static int forget(struct qkd_sa *sa)
+static int forget(struct qkd_chan *c, struct qkd_sa *sa)
 {
 	int err = sa->failed ? -ECANCELED : 0;
 
-	free_sa(sa);
+	free_sa(c, sa);
 	return err;
 }
 
@@ -139,7 +144,7 @@ static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 	case QKD_ACTION_BLOCK:
 		return sa ? c->backend->remove(c, sa, action->type != QKD_ACTION_REMOVE_IN) : 0;
 	case QKD_ACTION_FORGET:
-		return forget(sa);
+		return forget(c, sa);
 	case QKD_ACTION_EXHAUSTED:
 		break;
 	}
@@ -222,6 +227,8 @@ static void set_timer(struct qkd_chan *c, u64 now)
 {
 	u64 deadline = qkd_epochs_deadline(&c->epochs);
 
+	if (deadline == c->epochs.removal && deadline != ~0ULL)
+		deadline = roundup(deadline, REMOVAL_MS);
 	if (must_ask_for_limits(c))
 		deadline = min(deadline, now + LIMIT_MS);
 	if (deadline == ~0ULL || (deadline >= c->timer && delayed_work_pending(&c->work)))
@@ -373,13 +380,14 @@ static int spent_status(int err)
 	}
 }
 
-static struct qkd_sa *new_sa(const struct qkd_key *key)
+static struct qkd_sa *new_sa(struct qkd_chan *c, const struct qkd_key *key)
 {
-	struct qkd_sa *sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
+	struct qkd_sa *sa = c->spare ?: kmalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
 
 	if (!sa)
 		return NULL;
-	sa->epoch = key->epoch;
+	c->spare = NULL;
+	*sa = (struct qkd_sa){.epoch = key->epoch};
 	memcpy(sa->key_id, key->key_id, sizeof(sa->key_id));
 	return sa;
 }
@@ -399,14 +407,14 @@ static u32 jitter_of(const struct qkd_key *key)
 static int take_in(struct qkd_chan *c, const struct qkd_key *key)
 {
 	bool later = qkd_epochs_must_queue(&c->epochs, key->epoch);
-	struct qkd_sa *sa = new_sa(key);
+	struct qkd_sa *sa = new_sa(c, key);
 	int err;
 
 	if (!sa)
 		return -ENOMEM;
 	err = later ? queue(sa, key) : c->backend->install(c, key, sa);
 	if (err) {
-		free_sa(sa);
+		free_sa(c, sa);
 		return err;
 	}
 	qkd_epochs_put(&c->epochs, key->epoch, jitter_of(key), sa);
@@ -505,7 +513,7 @@ int qkd_rollover_clear(struct qkd_chan *c)
 		if (err)
 			emit(c, QKD_EVENT_FAILED, s->epoch, 0, err);
 		result = err ?: result;
-		free_sa(s->sa);
+		free_sa(c, s->sa);
 	}
 	e->count = 0;
 	return result;

@@ -20,7 +20,15 @@ uint64_t bench_now(void);
  */
 uint64_t bench_idle(void);
 
-/** What bench_now() says less bench_idle(): for what leaves the processor idle at times. */
+/**
+ * bench_fill_idle - from now on a process that gives way to all others counts for as long
+ * as the one processor has nothing else to do
+ *
+ * Its pace is measured first, for half a second in which nothing else should run.
+ */
+void bench_fill_idle(void);
+
+/** What bench_now() says less that process's share, interrupts not in it. */
 uint64_t bench_busy(void);
 
 /** Sleeps for @ms milliseconds. */
