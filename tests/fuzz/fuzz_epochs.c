@@ -513,10 +513,27 @@ static void lose(struct end *x, uint8_t which)
 		free_outbound(x);
 }
 
+/* The owner had the next SA at hand, and is with it already. */
+static void switch_by_itself(struct end *x)
+{
+	const struct qkd_epoch_slot *s = qkd_epochs_standby(&x->e);
+	struct qkd_action a = {.type = QKD_ACTION_ACTIVATE};
+
+	if (!s || now < x->switched + QKD_LIMIT_INTERVAL_MS)
+		return;
+	a.epoch = s->epoch;
+	require(!qkd_epochs_limit(&x->e, now));
+	x->limited = true;
+	do_activate(x, sa_of(x, a.epoch), 0);
+	qkd_epochs_done(&x->e, now, &a, 0);
+}
+
 /* So much was sent that the key is to be changed, or must not be used any more. */
 static void reach_limit(struct end *x, uint8_t how)
 {
-	if (how & 1) {
+	if (how & 2) {
+		switch_by_itself(x);
+	} else if (how & 1) {
 		qkd_epochs_expired(&x->e);
 		x->expired |= in_use(x) != NULL;
 	} else {

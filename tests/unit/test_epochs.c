@@ -718,6 +718,40 @@ static void a_soft_limit_makes_it_due(void **state)
 	end(&t);
 }
 
+static u64 standby(const struct end *t)
+{
+	const struct qkd_epoch_slot *s = qkd_epochs_standby(&t->e);
+
+	return s ? s->epoch : NONE;
+}
+
+static void the_standby_is_what_a_soft_limit_takes(void **state)
+{
+	struct qkd_action action = {.type = QKD_ACTION_ACTIVATE, .epoch = 1};
+	struct end t;
+
+	begin(&t, &esp, 0);
+	assert_int_equal(standby(&t), NONE);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 1, NONE);
+	assert_int_equal(standby(&t), NONE); /* the first needs no limit */
+	run(&t);
+	assert_int_equal(standby(&t), 1);
+	t.now += 500;
+	assert_false(qkd_epochs_limit(&t.e, t.now));
+	assert_int_equal(standby(&t), NONE); /* it is under way */
+	qkd_epochs_done(&t.e, t.now, &action, 0);
+	assert_int_equal(t.e.out, 1);
+	assert_int_equal(t.e.due, t.now + 1000);
+	assert_int_equal(standby(&t), NONE); /* the peer has no other */
+	watermark(&t, 0, 2, NONE);
+	assert_int_equal(standby(&t), 2);
+	assert_int_equal(qkd_epochs_force(&t.e), 0);
+	assert_int_equal(standby(&t), NONE);
+	assert_string_equal(run(&t), "+2");
+	end(&t);
+}
+
 static void a_hard_limit_blocks_until_a_key_comes(void **state)
 {
 	struct end t;
@@ -942,6 +976,7 @@ int main(void)
 		cmocka_unit_test(passed_epochs_leave_the_queue),
 		cmocka_unit_test(a_failed_installation_is_forgotten),
 		cmocka_unit_test(a_soft_limit_makes_it_due),
+		cmocka_unit_test(the_standby_is_what_a_soft_limit_takes),
 		cmocka_unit_test(a_hard_limit_blocks_until_a_key_comes),
 		cmocka_unit_test(jitter_only_hastens),
 		cmocka_unit_test(inbound_range_leaves_out_what_goes),
