@@ -9,6 +9,8 @@
 
 #include <linux/atomic.h>
 #include <linux/err.h>
+#include <linux/list.h>
+#include <linux/poison.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 
@@ -72,6 +74,20 @@ static inline void qkd_compat_cmd_done(struct io_uring_cmd *cmd, ssize_t ret, un
 #define qkd_compat_init_state(x) xfrm_init_state(x, NULL)
 #else
 #define qkd_compat_init_state(x) xfrm_init_state(x)
+#endif
+
+/** A node that is in a list, not just was. */
+static inline bool qkd_compat_is_linked(const struct hlist_node *node)
+{
+	return node->pprev && node->pprev != LIST_POISON2;
+}
+
+/* Lists of states last used, for policies and processors, from 6.13 on. */
+#ifdef QKD_HAS_XFRM_STATE_CACHE
+#define qkd_compat_is_cached(x)                                                                    \
+	(qkd_compat_is_linked(&(x)->state_cache) || qkd_compat_is_linked(&(x)->state_cache_input))
+#else
+#define qkd_compat_is_cached(x) ((void)(x), false)
 #endif
 
 /* Shrinkers are the kernel's own allocation from 6.7 on, before that the caller's. */

@@ -146,6 +146,16 @@ static bool has_strange_parts(const struct xfrm_state *x)
 }
 
 /*
+ * A packet that found the state just before it was deleted may have put it into a list
+ * of those last used just after (xfrm_input_state_lookup() looks whether it is valid
+ * before it locks the list). Nobody takes it out of there.
+ */
+static bool is_still_listed(const struct xfrm_state *x)
+{
+	return qkd_compat_is_cached(x);
+}
+
+/*
  * Whatever happened to it, and whatever members this kernel's states have, the model
  * has them as they were before: so all of it is copied, but for what is owned, and for
  * a timer that has pointers to itself.
@@ -159,7 +169,7 @@ bool qkd_blank_renew(struct xfrm_state *x, const struct xfrm_state *model)
 	void *data = x->data;
 	struct hrtimer mtimer;
 
-	if (has_strange_parts(x))
+	if (has_strange_parts(x) || is_still_listed(x))
 		return false;
 	hrtimer_cancel(&x->mtimer);
 	timer_delete_sync(&x->rtimer);

@@ -39,6 +39,10 @@ check "nothing was refused" no_xfrm_errors b
 check "none had to be made meanwhile" counter_is a 1 misses "$misses"
 
 # --- what another manager set -------------------------------------------------------
+# Where SAs have a direction (from 6.10 on), Debian 12's ip cannot say which.
+meddle() {
+	"$@" || { skip "$1" && false; }
+}
 spi=$(outbound | sed -n 's/.*spi \(0x[0-9a-f]*\).*/\1/p' | tail -n 1)
 check "an administrator gives the SA in use another limit, and a mark" ip -n a xfrm state update \
 	src 10.0.0.1 dst 10.0.0.2 proto esp spi "$spi" reqid 1 mode tunnel \
