@@ -112,8 +112,8 @@ static int force(struct netlink_channel *c, struct qkd_rollover *r)
 	if (err)
 		return err;
 	netlink_rollover_run(c);
-	if (c->epochs.out == before)
-		return -EAGAIN;
+	if (c->epochs.out == before || c->epochs.out == QKD_EPOCH_NONE)
+		return -EAGAIN; /* none of the ready ones would go in */
 	r->epoch = c->epochs.out;
 	return 0;
 }

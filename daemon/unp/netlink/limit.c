@@ -4,11 +4,26 @@
 
 #include <errno.h>
 
-#define LOOK_MS 100 /* between two looks at what a MACsec device has sent */
+#define LOOK_MS		    100		 /* between two looks at what a MACsec device has sent */
+#define SOFT_PACKETS_NO_ESN (1ULL << 31) /* half of the sequence numbers */
+
+static bool has_short_sequence(const struct netlink_channel *c)
+{
+	return !netlink_channel_is_macsec(c) && !(c->config.flags & QKD_CHANNEL_ESN);
+}
 
 bool netlink_limit_is_set(const struct netlink_channel *c)
 {
-	return c->config.soft_bytes || c->config.soft_packets;
+	return c->config.soft_bytes || c->config.soft_packets || has_short_sequence(c);
+}
+
+static uint64_t soft_packets(const struct netlink_channel *c, uint64_t epoch)
+{
+	uint64_t limit = qkd_epochs_soft(&c->epochs, epoch, c->config.soft_packets);
+
+	if (has_short_sequence(c) && (!limit || limit > SOFT_PACKETS_NO_ESN))
+		return SOFT_PACKETS_NO_ESN;
+	return limit;
 }
 
 static void draw(struct netlink_channel *c, uint64_t epoch)
@@ -17,7 +32,7 @@ static void draw(struct netlink_channel *c, uint64_t epoch)
 
 	c->limits = (struct netlink_limits){
 		.soft_bytes = qkd_epochs_soft(&c->epochs, epoch, config->soft_bytes),
-		.soft_packets = qkd_epochs_soft(&c->epochs, epoch, config->soft_packets),
+		.soft_packets = soft_packets(c, epoch),
 		.hard_bytes = config->hard_bytes,
 		.hard_packets = config->hard_packets,
 	};

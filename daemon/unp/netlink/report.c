@@ -78,6 +78,8 @@ static void report_done(struct netlink_channel *c, const struct qkd_action *acti
 void netlink_report_action(struct netlink_channel *c, const struct qkd_action *action, bool limited,
 			   int err)
 {
+	if (err && action->type == QKD_ACTION_FORGET)
+		return; /* it failed: one word is enough */
 	if (err)
 		netlink_report_failed(c, action->epoch, err);
 	else

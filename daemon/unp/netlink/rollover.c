@@ -6,6 +6,7 @@
 #include "unp/netlink/report.h"
 #include "unp/netlink/stale.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define RETRY_MS 100 /* to remove an SA that the kernel did not */
@@ -33,6 +34,15 @@ static int block(struct netlink_channel *c, struct netlink_sa *sa)
 	return err;
 }
 
+/* Return: 0, or that it had been told already that the epoch will not stand. */
+static int forget(struct netlink_sa *sa)
+{
+	int err = sa->failed ? -ECANCELED : 0;
+
+	netlink_sa_free(sa);
+	return err;
+}
+
 static int carry_out(struct netlink_channel *c, const struct qkd_action *action)
 {
 	struct netlink_kernel *k = c->env->kernel;
@@ -50,8 +60,7 @@ static int carry_out(struct netlink_channel *c, const struct qkd_action *action)
 	case QKD_ACTION_BLOCK:
 		return block(c, sa);
 	case QKD_ACTION_FORGET:
-		netlink_sa_free(sa);
-		break;
+		return forget(sa);
 	case QKD_ACTION_EXHAUSTED:
 		break;
 	}
