@@ -830,6 +830,58 @@ static void macsec_limits_are_looked_at(void **state)
 	assert_int_equal(state_of(), QKD_CHANNEL_BLOCKED);
 }
 
+/* Its count is lost with the process that kept it: it begins anew. */
+static void macsec_hard_limits_hold_for_old_sas(void **state)
+{
+	struct qkd_channel channel = macsec_channel();
+
+	channel.soft_packets = 1000;
+	channel.hard_packets = 3000;
+	sent_packets = 5000;
+	stale_out = true;
+	assert_int_equal(add(channel), 0);
+	sent_packets += 2999;
+	run_for(250);
+	assert_string_equal(did, "");
+	sent_packets++;
+	while (!strstr(did, "old-out "))
+		run_for(20);
+	run_for(250);
+	assert_string_equal(did, "old-out ");
+	assert_int_equal(counters().hard_expiries, 1);
+	/* A new one has the whole of it. */
+	put(5);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	assert_non_null(strstr(did, "use 5 "));
+	sent_packets += 2999;
+	run_for(250);
+	assert_int_equal(counters().hard_expiries, 1);
+}
+
+/* The old one is not looked at any more. */
+static void a_new_macsec_sa_counts_for_itself(void **state)
+{
+	struct qkd_channel channel = macsec_channel();
+
+	channel.soft_packets = 1000;
+	channel.hard_packets = 3000;
+	channel.grace_ms = 10000;
+	stale_out = true;
+	assert_int_equal(add(channel), 0);
+	sent_packets += 2000;
+	put(5);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	sent_packets += 2000;
+	run_for(250);
+	assert_int_equal(counters().hard_expiries, 0);
+	assert_int_equal(state_of(), QKD_CHANNEL_OVERDUE);
+	sent_packets += 1000;
+	while (!strstr(heard, "blocked 5"))
+		run_for(20);
+	assert_int_equal(counters().hard_expiries, 1);
+	assert_non_null(strstr(did, "old-out out- 5 "));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -858,6 +910,8 @@ int main(void)
 		TEST(a_queued_epoch_may_fail),
 		TEST(the_queue_is_deleted_too),
 		TEST(macsec_limits_are_looked_at),
+		TEST(macsec_hard_limits_hold_for_old_sas),
+		TEST(a_new_macsec_sa_counts_for_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

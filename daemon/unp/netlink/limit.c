@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Limits of octets and packets; see limit.h. */
 #include "unp/netlink/limit.h"
+#include "log.h"
 
 #include <errno.h>
 
@@ -41,6 +42,7 @@ static void draw(struct netlink_channel *c, uint64_t epoch)
 /* A MACsec device counts on from one key to the next. */
 static int note_base(struct netlink_channel *c, const struct netlink_sa *sa)
 {
+	c->look_at = NETLINK_NEVER;
 	if (!netlink_channel_is_macsec(c) || !netlink_limit_is_set(c))
 		return 0;
 	c->look_at = netlink_now_ms() + LOOK_MS;
@@ -52,6 +54,19 @@ int netlink_limit_begin(struct netlink_channel *c, const struct netlink_sa *sa)
 {
 	draw(c, sa->epoch);
 	return note_base(c, sa);
+}
+
+void netlink_limit_begin_stale(struct netlink_channel *c)
+{
+	const struct qkd_channel *config = &c->config;
+
+	c->limits = (struct netlink_limits){
+		.hard_bytes = config->hard_bytes,
+		.hard_packets = config->hard_packets,
+	};
+	if ((config->hard_bytes || config->hard_packets) && note_base(c, NULL))
+		log_warn("channel %.31s: what its SA of before sends cannot be counted",
+			 config->name);
 }
 
 /* Soft: the next epoch, not too soon after the last. Hard: the next at once, or none. */
@@ -70,6 +85,31 @@ static bool is_over(uint64_t packets, uint64_t packet_limit, uint64_t bytes, uin
 	return (packet_limit && packets >= packet_limit) || (byte_limit && bytes >= byte_limit);
 }
 
+static void stale_is_over(struct netlink_channel *c)
+{
+	uint64_t now = netlink_now_ms();
+
+	if (c->stale_out_at <= now)
+		return; /* it goes already */
+	c->counters.hard_expiries++;
+	c->stale_out_at = now;
+	log_warn("channel %.31s: its SA of before is at a hard limit and goes", c->config.name);
+}
+
+/* No new SA is in use yet. */
+static bool is_stale_in_use(const struct netlink_channel *c)
+{
+	return c->epochs.out == QKD_EPOCH_NONE && netlink_install_has_stale(&c->stale, true);
+}
+
+static void is_at_hard_limit(struct netlink_channel *c)
+{
+	if (is_stale_in_use(c))
+		stale_is_over(c);
+	else
+		netlink_limit_reached(c, true);
+}
+
 void netlink_limit_look(struct netlink_channel *c)
 {
 	const struct netlink_sa *sa = netlink_channel_sa_in_use(c);
@@ -77,13 +117,13 @@ void netlink_limit_look(struct netlink_channel *c)
 	uint64_t packets = 0, bytes = 0;
 	int err;
 
-	if (!sa || !netlink_limit_is_set(c))
+	if (!netlink_limit_is_set(c) || (!sa && c->look_at == NETLINK_NEVER))
 		return;
 	err = netlink_install_sent(c->env->kernel, &c->config, sa, &packets, &bytes);
 	packets -= c->base_packets;
 	bytes -= c->base_bytes;
 	if (err == -ESRCH || (!err && is_over(packets, l->hard_packets, bytes, l->hard_bytes)))
-		netlink_limit_reached(c, true);
+		is_at_hard_limit(c);
 	else if (!err && is_over(packets, l->soft_packets, bytes, l->soft_bytes))
 		netlink_limit_reached(c, false);
 }
@@ -94,4 +134,11 @@ void netlink_limit_look_if_due(struct netlink_channel *c)
 		return;
 	c->look_at = netlink_now_ms() + LOOK_MS;
 	netlink_limit_look(c);
+}
+
+uint64_t netlink_limit_deadline(struct netlink_channel *c)
+{
+	if (c->epochs.out == QKD_EPOCH_NONE && !is_stale_in_use(c))
+		c->look_at = NETLINK_NEVER;
+	return c->look_at;
 }

@@ -115,20 +115,17 @@ static bool remove_stale(struct netlink_channel *c)
 	return !err;
 }
 
-static uint64_t deadline(const struct netlink_channel *c)
+static uint64_t deadline(struct netlink_channel *c)
 {
 	uint64_t at = netlink_earlier(netlink_stale_deadline(c), qkd_epochs_deadline(&c->epochs));
 
-	return netlink_earlier(at, c->look_at);
+	return netlink_earlier(at, netlink_limit_deadline(c));
 }
 
 static void set_timer(struct netlink_channel *c)
 {
-	uint64_t now = netlink_now_ms(), at;
+	uint64_t now = netlink_now_ms(), at = deadline(c);
 
-	if (c->epochs.out == QKD_EPOCH_NONE)
-		c->look_at = NETLINK_NEVER;
-	at = deadline(c);
 	if (c->stuck && at < now + RETRY_MS)
 		at = now + RETRY_MS;
 	if (at == NETLINK_NEVER)

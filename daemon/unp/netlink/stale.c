@@ -2,6 +2,7 @@
 /* SAs of an earlier process; see stale.h. */
 #include "unp/netlink/stale.h"
 #include "log.h"
+#include "unp/netlink/limit.h"
 
 static bool stands(const struct netlink_channel *c, bool out)
 {
@@ -25,6 +26,8 @@ void netlink_stale_take_over(struct netlink_channel *c)
 		c->stale_out_at = netlink_now_ms() + config->rollover_ms;
 	else if (config->hard_ms)
 		c->stale_out_at = netlink_now_ms() + config->rollover_ms + config->hard_ms;
+	if (stands(c, true))
+		netlink_limit_begin_stale(c);
 }
 
 void netlink_stale_switched(struct netlink_channel *c)
