@@ -41,14 +41,30 @@ static size_t distance(const char *a, const char *b)
 	return row[len];
 }
 
+/* The one field that is @key with its unit, as jitter_ms is jitter; or NULL. */
+static const char *with_unit(const char *key, const struct cyaml_schema_field *fields)
+{
+	const char *found = NULL;
+	size_t len = strlen(key);
+
+	for (; fields->key; fields++) {
+		if (strncmp(key, fields->key, len) || fields->key[len] != '_')
+			continue;
+		if (found)
+			return NULL;
+		found = fields->key;
+	}
+	return found;
+}
+
 /* The field that the operator may have meant, or NULL. */
 static const char *likely_field(const char *key, const struct cyaml_schema_field *fields)
 {
-	const char *best = NULL;
+	const char *best = with_unit(key, fields);
 	size_t best_distance = 3;
 
-	if (strlen(key) > NAME_MAX_LEN)
-		return NULL;
+	if (best || strlen(key) > NAME_MAX_LEN)
+		return best;
 	for (; fields->key; fields++) {
 		size_t d = distance(key, fields->key);
 
@@ -95,6 +111,25 @@ static void unknown_field(const struct config_node *node, const struct cyaml_sch
 	config_report(reports, node, NULL, "there is no such field; here are: %s", list);
 }
 
+/* " of milliseconds" for rollover_ms, and so on. */
+static const char *of_unit(const char *field)
+{
+	static const char *const unit[][2] = {
+		{"_ms", " of milliseconds"},
+		{"_bytes", " of octets"},
+		{"_packets", " of packets"},
+	};
+	size_t len = field ? strlen(field) : 0;
+
+	for (size_t i = 0; i < sizeof(unit) / sizeof(unit[0]); i++) {
+		size_t end = strlen(unit[i][0]);
+
+		if (len > end && !strcmp(field + len - end, unit[i][0]))
+			return unit[i][1];
+	}
+	return "";
+}
+
 static void check_number(const struct config_node *node, const struct cyaml_schema_value *schema,
 			 struct config_reports *reports)
 {
@@ -110,9 +145,9 @@ static void check_number(const struct config_node *node, const struct cyaml_sche
 	good = strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789");
 	if (!good || good != strlen(digits) || node->len != strlen(node->text)) {
 		config_report(reports, node, NULL,
-			      "%s is not a number; write a whole number without a unit, such as "
+			      "%s is not a number; write a whole number%s without a unit, such as "
 			      "2000 or 0x7d0",
-			      config_quote(node->text, quoted));
+			      config_quote(node->text, quoted), of_unit(node->key));
 		return;
 	}
 	if (!hex && good > 1 && digits[0] == '0') {

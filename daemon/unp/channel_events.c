@@ -94,7 +94,7 @@ static void emit_backend_event(struct channel *c, const struct qkd_event *e)
 	if (e->type >= sizeof(type) / sizeof(type[0]) || !type[e->type])
 		return;
 	if (e->type == QKD_EVENT_LOW)
-		snprintf(text, sizeof(text), "%llu epochs ready", (unsigned long long)e->value);
+		snprintf(text, sizeof(text), "epochs ahead: %llu", (unsigned long long)e->value);
 	else if (e->type == QKD_EVENT_EXHAUSTED)
 		snprintf(text, sizeof(text), "a rollover is due and no epoch is ready");
 	else if (e->type == QKD_EVENT_BLOCKED)

@@ -32,6 +32,13 @@ static bool has_limits(const struct config_channel *config)
 	return config->soft_bytes || config->soft_packets || config->jitter_ms;
 }
 
+static const char *remedy(const struct backend *backend)
+{
+	if (strcmp(backend_name(backend), "module"))
+		return "the log says why";
+	return "install qkd.ko of the same release as qkdkeyd and load it anew";
+}
+
 /* Asked for only here, so that a module of before serves who does not use them. */
 static int check_features(const struct channel *c, char *error, size_t error_len)
 {
@@ -39,17 +46,17 @@ static int check_features(const struct channel *c, char *error, size_t error_len
 
 	if (has_limits(c->config) && !(backend_hello(backend)->features & QKD_FEATURE_LIMITS)) {
 		snprintf(error, error_len,
-			 "this %s has not got jitter_ms, soft_bytes and soft_packets: install "
-			 "qkd.ko "
-			 "of the same release as qkdkeyd and load it anew, or remove these fields",
-			 backend_name(backend));
+			 "the %s backend has not got jitter_ms, soft_bytes and soft_packets: %s, "
+			 "or remove these fields",
+			 backend_name(backend), remedy(backend));
 		return -EOPNOTSUPP;
 	}
 	if (most_ahead(c) && c->config->lookahead > most_ahead(c)) {
 		snprintf(error, error_len,
-			 "this %s looks ahead %u epochs at most, and lookahead is %u: install "
-			 "qkd.ko of the same release as qkdkeyd and load it anew, or write less",
-			 backend_name(backend), most_ahead(c), c->config->lookahead);
+			 "the %s backend looks ahead %u epochs at most, and lookahead is %u: %s, "
+			 "or write less",
+			 backend_name(backend), most_ahead(c), c->config->lookahead,
+			 remedy(backend));
 		return -EOPNOTSUPP;
 	}
 	return 0;

@@ -27,8 +27,6 @@ ON_EXHAUSTED=${ON_EXHAUSTED:-hold}
 HARD_MS=${HARD_MS:-0}
 GRACE_MS=${GRACE_MS:-2000}
 JITTER_MS=${JITTER_MS:-0}
-SOFT_PACKETS_a=${SOFT_PACKETS_a:-0}
-SOFT_PACKETS_b=${SOFT_PACKETS_b:-0}
 MACSEC_LOOKAHEAD=${MACSEC_LOOKAHEAD:-2}
 KEYS_TARGET=${KEYS_TARGET:-64}
 CHANNELS=${CHANNELS-ipsec macsec}
@@ -161,8 +159,16 @@ sim() { # VERB...: tell the simulated devices what happens to them
 
 # ---- nodes ------------------------------------------------------------------
 
+limits() { # CHANNEL SITE: of octets and packets, from LIMITS_CHANNEL_SITE="soft_packets=1000 ..."
+	local limits="LIMITS_$1_$2" limit
+
+	for limit in ${!limits:-}; do
+		echo "    ${limit/=/: }"
+	done
+}
+
 node_config() { # SITE
-	local s=$1 n=1 role=initiator peer device p soft="SOFT_PACKETS_$1"
+	local s=$1 n=1 role=initiator peer device p
 
 	peer=$(other "$s")
 	device=203.0.113.1
@@ -205,7 +211,7 @@ node_config() { # SITE
 		    combine: $COMBINE
 		    rollover_ms: $ROLLOVER_MS
 		    jitter_ms: $JITTER_MS
-		    soft_packets: ${!soft}
+		$(limits ipsec "$s")
 		    grace_ms: $GRACE_MS
 		    lookahead: $LOOKAHEAD
 		    on_exhausted: $ON_EXHAUSTED
@@ -226,7 +232,7 @@ node_config() { # SITE
 		    combine: $COMBINE
 		    rollover_ms: $ROLLOVER_MS
 		    jitter_ms: $JITTER_MS
-		    soft_packets: ${!soft}
+		$(limits macsec "$s")
 		    grace_ms: 400
 		    lookahead: $MACSEC_LOOKAHEAD
 		    on_exhausted: $ON_EXHAUSTED
@@ -353,7 +359,7 @@ target() { # SITE CHANNEL: address of the site inside the channel
 	esac
 }
 
-load_start() { # CHANNEL SECONDS [PACKETS_PER_SECOND]: UDP and ping, both ways
+load_start() { # CHANNEL SECONDS [PACKETS_PER_SECOND [OCTETS]]: UDP and ping, both ways
 	local s to
 
 	for s in a b; do
@@ -361,7 +367,7 @@ load_start() { # CHANNEL SECONDS [PACKETS_PER_SECOND]: UDP and ping, both ways
 		site_exec "$(other $s)" "$BIN/load" sink "$to" 7000 >"$WORK/sink-$1-$s" &
 		declare -g "SINK_$1_$s=$!"
 		sleep 0.3
-		site_exec $s "$BIN/load" send "$to" 7000 "${3:-100}" "$2" >"$WORK/send-$1-$s" &
+		site_exec $s "$BIN/load" send "$to" 7000 "${3:-100}" "$2" "${4:-256}" >"$WORK/send-$1-$s" &
 		declare -g "SEND_$1_$s=$!"
 	done
 	site_exec a ping -q -i 0.2 -c $(($2 * 5)) -W 5 "$(target b "$1")" >"$WORK/ping-$1" 2>&1 &

@@ -303,7 +303,15 @@ static void test_shape(void **state)
 	expect_only("channels:\n  - esp: {esn: flase}\n", 2, "channels[0].esp.esn",
 		    "must be true or false");
 	expect_only("channels:\n  - rollover_ms: 10s\n", 2, "channels[0].rollover_ms",
-		    "without a unit");
+		    "write a whole number of milliseconds without a unit");
+	expect_only("channels:\n  - soft_bytes: 1G\n", 2, "channels[0].soft_bytes",
+		    "write a whole number of octets without a unit");
+	expect_only("channels:\n  - lookahead: few\n", 2, "channels[0].lookahead",
+		    "write a whole number without a unit");
+	expect_only("channels:\n  - jitter: 5\n", 2, "channels[0].jitter",
+		    "did you mean jitter_ms?");
+	/* soft_bytes or soft_packets: nobody can tell. */
+	expect_only("channels:\n  - soft: 5\n", 2, "channels[0].soft", "here are: name, link,");
 	/* several at once */
 	assert_int_equal(load("nod: a\nbackend: x\nkx: {prt: 5}\n", &config), -EINVAL);
 	assert_int_equal(reports.count, 3);

@@ -83,6 +83,7 @@ int netlink_install_queued(struct netlink_kernel *kernel, const struct qkd_chann
 	err = netlink_install_put(kernel, channel, stale, sa->queued, sa);
 	secret_free(sa->queued);
 	sa->queued = NULL;
+	sa->failed = err;
 	return err;
 }
 
@@ -618,6 +619,34 @@ static void a_soft_limit_brings_the_next(void **state)
 	assert_int_equal(counters().limit_rollovers, 2);
 }
 
+/* Its sequence numbers end: the next key is used before they do, as in the module. */
+static void without_esn_there_is_a_soft_limit(void **state)
+{
+	struct qkd_channel channel = esp_channel();
+
+	assert_int_equal(add(channel), 0);
+	put(5);
+	put(6);
+	watermark(5, 6, QKD_EPOCH_NONE);
+	assert_int_equal(limits.soft_packets, 1U << 31);
+	sent_packets = 1U << 31;
+	netlink_table_look(table); /* as if the kernel's word on it was lost */
+	while (!strstr(did, "use 6"))
+		run_for(5);
+	assert_int_equal(counters().limit_rollovers, 1);
+}
+
+static void with_esn_there_is_none(void **state)
+{
+	struct qkd_channel channel = esp_channel();
+
+	channel.flags = QKD_CHANNEL_ESN;
+	assert_int_equal(add(channel), 0);
+	put(5);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	assert_int_equal(limits.soft_packets, 0);
+}
+
 /* The kernel has removed the SA: the next one, if there is one. */
 static void a_hard_limit_ends_it(void **state)
 {
@@ -745,11 +774,13 @@ static void a_queued_epoch_may_fail(void **state)
 	rollover(&epoch);
 	put_result = -EEXIST;
 	watermark(5, 9, 6);
-	while (!strstr(heard, "retired 9"))
+	while (!strstr(heard, "failed 9 "))
 		run_for(20);
-	assert_non_null(strstr(heard, "failed 9 "));
 	assert_int_equal(counters().failed, 1);
 	assert_int_equal(counters().queued, 0);
+	/* That was the last word of it: 5 is retired, 9 never stood. */
+	assert_null(strstr(heard, "retired 9"));
+	assert_int_equal(counters().retired, 1);
 }
 
 /* Nothing of what waits is in the kernel. */
@@ -799,6 +830,58 @@ static void macsec_limits_are_looked_at(void **state)
 	assert_int_equal(state_of(), QKD_CHANNEL_BLOCKED);
 }
 
+/* Its count is lost with the process that kept it: it begins anew. */
+static void macsec_hard_limits_hold_for_old_sas(void **state)
+{
+	struct qkd_channel channel = macsec_channel();
+
+	channel.soft_packets = 1000;
+	channel.hard_packets = 3000;
+	sent_packets = 5000;
+	stale_out = true;
+	assert_int_equal(add(channel), 0);
+	sent_packets += 2999;
+	run_for(250);
+	assert_string_equal(did, "");
+	sent_packets++;
+	while (!strstr(did, "old-out "))
+		run_for(20);
+	run_for(250);
+	assert_string_equal(did, "old-out ");
+	assert_int_equal(counters().hard_expiries, 1);
+	/* A new one has the whole of it. */
+	put(5);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	assert_non_null(strstr(did, "use 5 "));
+	sent_packets += 2999;
+	run_for(250);
+	assert_int_equal(counters().hard_expiries, 1);
+}
+
+/* The old one is not looked at any more. */
+static void a_new_macsec_sa_counts_for_itself(void **state)
+{
+	struct qkd_channel channel = macsec_channel();
+
+	channel.soft_packets = 1000;
+	channel.hard_packets = 3000;
+	channel.grace_ms = 10000;
+	stale_out = true;
+	assert_int_equal(add(channel), 0);
+	sent_packets += 2000;
+	put(5);
+	watermark(5, 5, QKD_EPOCH_NONE);
+	sent_packets += 2000;
+	run_for(250);
+	assert_int_equal(counters().hard_expiries, 0);
+	assert_int_equal(state_of(), QKD_CHANNEL_OVERDUE);
+	sent_packets += 1000;
+	while (!strstr(heard, "blocked 5"))
+		run_for(20);
+	assert_int_equal(counters().hard_expiries, 1);
+	assert_non_null(strstr(did, "old-out out- 5 "));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -818,6 +901,8 @@ int main(void)
 		TEST(old_sas_stay_until_new_ones_are_used),
 		TEST(old_sas_do_not_outlive_the_policy_of_the_operator),
 		TEST(a_soft_limit_brings_the_next),
+		TEST(without_esn_there_is_a_soft_limit),
+		TEST(with_esn_there_is_none),
 		TEST(a_hard_limit_ends_it),
 		TEST(lost_words_are_made_good),
 		TEST(limits_and_times_have_jitter),
@@ -825,6 +910,8 @@ int main(void)
 		TEST(a_queued_epoch_may_fail),
 		TEST(the_queue_is_deleted_too),
 		TEST(macsec_limits_are_looked_at),
+		TEST(macsec_hard_limits_hold_for_old_sas),
+		TEST(a_new_macsec_sa_counts_for_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

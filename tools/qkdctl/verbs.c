@@ -55,13 +55,13 @@ const struct verb verbs[] = {
 		.summary = "the protected paths: state, epoch, keys ahead",
 		.text = "A channel is one protected path between two sites: an IPsec tunnel or "
 			"transport pair, or a MACsec port. It uses one QKD key per epoch.\n\n"
-			"STATE: idle (no outbound SA yet), active, overdue (past its rollover "
-			"time, "
-			"no next key), blocked (keys ran out: nothing is sent), absent (not in the "
-			"kernel), orphaned (in the kernel but no longer configured; channel delete "
-			"removes it). READY counts epochs that stand ready beyond the one in use. "
-			"WAITS "
-			"FOR tells why no new keys come: km_link, keys, peer or backend.",
+			"STATE: idle (no outbound SA yet), active, overdue (its rollover is due "
+			"and there is no next key), blocked (no key is left that may be used: "
+			"nothing is sent), absent (not in the kernel), orphaned (in the kernel but "
+			"no longer configured; channel delete removes it). READY counts epochs "
+			"that stand ready beyond the one in use; MACsec epochs that wait for an "
+			"association number are not among them (channel show has them). WAITS FOR "
+			"tells why no new keys come: km_link, keys, peer or backend.",
 		.examples = "qkdctl channel list --watch=1 # live\n"
 			    "qkdctl channel list -o plain | cut -f1 # the names",
 		SECTIONS(channel_sections),
@@ -73,9 +73,19 @@ const struct verb verbs[] = {
 		.flags = VERB_WATCH,
 		.wire = "channel.show",
 		.summary = "everything about one channel",
-		.text = "Shows configuration, state and counters of one channel.",
+		.text = "Shows configuration, state and counters of one channel. They count from "
+			"when it was added to the kernel.\n\n"
+			"A rollover comes each rollover_ms, less up to jitter_ms, and earlier on a "
+			"soft limit (soft_bytes, soft_packets) or when the peer has gone ahead. "
+			"Some on a soft limit are delayed: two of them are at least 10 ms apart, "
+			"and a limit that is reached sooner is too low for the traffic. Exhausted: "
+			"so often a rollover was due and no key was ready. At a hard limit "
+			"(hard_bytes, hard_packets) a key was given up, next key or not. Blocked: "
+			"so often no key was left that may be used; then nothing is sent until one "
+			"comes. Queued epochs are MACsec's that wait for an association number.",
 		.examples = "qkdctl channel show site-tunnel\n"
-			    "qkdctl channel show site-tunnel --json | jq .data.channel.rollovers",
+			    "qkdctl channel show site-tunnel --json | jq "
+			    ".data.channel.limit_rollovers",
 		SECTIONS(show_sections),
 		.run = run_show,
 	},
@@ -149,10 +159,10 @@ const struct verb verbs[] = {
 		.wire = "sa.list",
 		.summary = "the security associations in the kernel, per epoch and direction",
 		.text = "One line for each SA of each channel, or of channel NAME. STATE: ready "
-			"(built, not in use yet), active, grace (replaced, removed soon). SPI for "
-			"ESP as in `ip xfrm state`, AN for MACsec as in `ip macsec show`. The key "
-			"is "
-			"named by its ID; its bytes are never shown.",
+			"(built, not in use yet), active, grace (replaced, removed soon), queued "
+			"(MACsec: agreed on, installed when its association number is free). SPI "
+			"for ESP as in `ip xfrm state`, AN for MACsec as in `ip macsec show`. The "
+			"key is named by its ID; its bytes are never shown.",
 		.examples = "qkdctl sa list\n"
 			    "qkdctl sa list site-tunnel --json | jq -r '.data.sas[].spi'",
 		SECTIONS(sa_sections),

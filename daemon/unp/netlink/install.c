@@ -226,6 +226,7 @@ int netlink_install_queued(struct netlink_kernel *k, const struct qkd_channel *c
 
 	secret_free(sa->queued);
 	sa->queued = NULL;
+	sa->failed = err;
 	return err;
 }
 

@@ -19,6 +19,7 @@ struct netlink_kernel {
  * struct netlink_sa - both SAs of one epoch
  * @out: ESP: the outbound key until it is inserted, in locked memory; else NULL
  * @queued: MACsec: the material while it waits for its number, in locked memory; else NULL
+ * @failed: MACsec: it waited, and then could not be installed; told already
  */
 struct netlink_sa {
 	uint64_t epoch;
@@ -28,6 +29,7 @@ struct netlink_sa {
 	uint32_t spi_out;
 	struct qkd_material *out;
 	struct qkd_key *queued;
+	bool failed;
 };
 
 /**

@@ -1,3 +1,0 @@
-#!/bin/bash
-export BACKEND=module
-exec "$(dirname "$0")/limits.t"
