@@ -91,7 +91,7 @@ static void set_dying(struct xfrm_state *x)
 	spin_unlock_bh(&x->lock);
 }
 
-/* The kernel looks at these with each packet, and tells of them; see ipsec_notify.c. */
+/* The kernel looks at these with each packet, and tells of them; see notify.c. */
 static void set_limits(const struct qkd_chan *c, struct qkd_sa *sa)
 {
 	struct xfrm_lifetime_cfg *lft = &sa->out->lft;

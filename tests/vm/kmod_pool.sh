@@ -39,19 +39,18 @@ check "nothing was refused" no_xfrm_errors b
 check "none had to be made meanwhile" counter_is a 1 misses "$misses"
 
 # --- what another manager set -------------------------------------------------------
-# Where SAs have a direction (from 6.10 on), Debian 12's ip cannot say which.
-meddle() {
-	"$@" || { skip "$1" && false; }
-}
-spi=$(outbound | sed -n 's/.*spi \(0x[0-9a-f]*\).*/\1/p' | tail -n 1)
-check "an administrator gives the SA in use another limit, and a mark" ip -n a xfrm state update \
-	src 10.0.0.1 dst 10.0.0.2 proto esp spi "$spi" reqid 1 mode tunnel \
-	aead 'rfc4106(gcm(aes))' 0x"$(printf '%072d' 1)" 128 \
-	limit packet-soft 123456 output-mark 0x77
-check "it has them" contains "$(outbound)" 'soft 123456.packets'
-check "it rolls over" roll_over 1 12
-check "no later SA has that limit" not contains "$(outbound)" 123456
-check "nor the mark" not contains "$(outbound)" 0x77
+# From 6.12 on SAs have a direction, and Debian 12's ip cannot say which.
+if [[ $(uname -r) == 6.1.* ]]; then
+	spi=$(outbound | sed -n 's/.*spi \(0x[0-9a-f]*\).*/\1/p' | tail -n 1)
+	check "an administrator gives the SA in use another limit, and a mark" ip -n a xfrm state \
+		update src 10.0.0.1 dst 10.0.0.2 proto esp spi "$spi" reqid 1 mode tunnel \
+		aead 'rfc4106(gcm(aes))' 0x"$(printf '%072d' 1)" 128 \
+		limit packet-soft 123456 output-mark 0x77
+	check "it has them" contains "$(outbound)" 'soft 123456.packets'
+	check "it rolls over" roll_over 1 12
+	check "no later SA has that limit" not contains "$(outbound)" 123456
+	check "nor the mark" not contains "$(outbound)" 0x77
+fi
 both delete 1
 
 # --- another channel -----------------------------------------------------------------
