@@ -226,6 +226,7 @@ static bool must_ask_for_limits(const struct qkd_chan *c)
 static void set_timer(struct qkd_chan *c, u64 now)
 {
 	u64 deadline = qkd_epochs_deadline(&c->epochs);
+	unsigned long delay;
 
 	if (deadline == c->epochs.removal && deadline != ~0ULL)
 		deadline = roundup(deadline, REMOVAL_MS);
@@ -235,7 +236,9 @@ static void set_timer(struct qkd_chan *c, u64 now)
 		return;
 	c->timer = deadline;
 	deadline = deadline > now ? deadline - now : 0;
-	mod_delayed_work(wq, &c->work, msecs_to_jiffies(min_t(u64, deadline, UINT_MAX)));
+	delay = msecs_to_jiffies(min_t(u64, deadline, UINT_MAX));
+	if (!queue_delayed_work(wq, &c->work, delay))
+		mod_delayed_work(wq, &c->work, delay);
 }
 
 /* News that came meanwhile have queued the work; set_timer() has put it off. */

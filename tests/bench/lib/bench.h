@@ -24,7 +24,8 @@ uint64_t bench_idle(void);
  * bench_fill_idle - from now on a process that gives way to all others counts for as long
  * as the one processor has nothing else to do
  *
- * Its pace is measured first, for half a second in which nothing else should run.
+ * Its pace is measured first, for a second: that of the tenth of it in which the least
+ * else was done.
  */
 void bench_fill_idle(void);
 
