@@ -19,7 +19,7 @@ rolls_without_loss() { # ID KIND FAMILY OPTION...
 	if [[ $2 == tunnel ]]; then
 		check "$name: ping" in_site a ping -q -i 0.02 -c 50 "$address"
 	fi
-	check "$name: flood" nothing_lost "$(flood "$address" 1500 3)"
+	check "$name: flood" nothing_lost "$(flood_for_3s "$address")"
 	for s in a b; do
 		check "$name: $s rolled over" rolled "$(qkd $s counters "$1")"
 		check "$name: $s shows no key" no_keys_shown $s

@@ -13,7 +13,7 @@ rolls() { # NAME SUITE CIPHER QUEUE
 	feed_begin 1
 	check "$1: comes up" comes_up 1
 	check "$1: ping" in_site a ping -q -i 0.02 -c 50 10.3.0.2
-	result=$(flood 10.3.0.2 1500 3)
+	result=$(flood_for_3s 10.3.0.2)
 	if [[ $4 == queue ]]; then
 		check "$1: flood" nothing_lost "$result"
 	else
