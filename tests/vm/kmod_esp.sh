@@ -5,23 +5,25 @@
 # is lost, nothing is refused, and no key is to be seen.
 . "$(dirname "$0")/sites.sh"
 
-rolled() { # COUNTERS: ten times at least, and nothing went wrong
-	at_least "$(field "$1" rollovers)" 10 && equal "$(field "$1" failed)" 0
+rolled() { # SITE ID: ten times at least, and nothing went wrong
+	local counters
+	counters=$(qkd "$1" counters "$2")
+	at_least "$(field "$counters" rollovers)" 10 && equal "$(field "$counters" failed)" 0
 }
 
 rolls_without_loss() { # ID KIND FAMILY OPTION...
 	local name="$2 IPv$3 ${*:4}" address s
 	[[ $2 == tunnel ]] && address=$(inner b "$3") || address=$(outer b "$3")
 	sites_up
-	esp_channels "$1" "$2" "$3" rollover=200 "${@:4}"
+	esp_channels "$1" "$2" "$3" rollover="$(short_rollover)" "${@:4}"
 	feed_begin "$1"
 	check "$name: comes up" comes_up "$1"
 	if [[ $2 == tunnel ]]; then
 		check "$name: ping" in_site a ping -q -i 0.02 -c 50 "$address"
 	fi
-	check "$name: flood" nothing_lost "$(flood "$address" 1500 3)"
+	check "$name: flood" nothing_lost "$(flood_for_3s "$address")"
 	for s in a b; do
-		check "$name: $s rolled over" rolled "$(qkd $s counters "$1")"
+		check "$name: $s rolled over" wait_until rolled $s "$1"
 		check "$name: $s shows no key" no_keys_shown $s
 		check "$name: $s has no xfrm errors" no_xfrm_errors $s
 	done

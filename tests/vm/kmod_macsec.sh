@@ -5,24 +5,27 @@
 # MACsec channels under load while the keys roll over five times a second.
 . "$(dirname "$0")/sites.sh"
 
+rolled_ten() { # SITE ID
+	at_least "$(counter "$1" "$2" rollovers)" 10
+}
+
 rolls() { # NAME SUITE CIPHER QUEUE
-	local result counters s
+	local result s
 	sites_up
 	macsec_devices "$2" "$4"
-	macsec_channels 1 "$3" rollover=200
+	macsec_channels 1 "$3" rollover="$(short_rollover)"
 	feed_begin 1
 	check "$1: comes up" comes_up 1
 	check "$1: ping" in_site a ping -q -i 0.02 -c 50 10.3.0.2
-	result=$(flood 10.3.0.2 1500 3)
+	result=$(flood_for_3s 10.3.0.2)
 	if [[ $4 == queue ]]; then
 		check "$1: flood" nothing_lost "$result"
 	else
 		echo "# $1: ${result//$'\n'/, }"
 	fi
 	for s in a b; do
-		counters=$(qkd $s counters 1)
-		check "$1: $s rolled over" at_least "$(field "$counters" rollovers)" 10
-		check "$1: $s failed nothing" equal "$(field "$counters" failed)" 0
+		check "$1: $s rolled over" wait_until rolled_ten $s 1
+		check "$1: $s failed nothing" counter_is $s 1 failed 0
 	done
 	feed_end
 	check "$1: was fed to the end" equal $FED 143

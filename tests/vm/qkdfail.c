@@ -2,29 +2,32 @@
 /*
  * qkdfail tunnel|transport|macsec DEVICE
  *
- * Each command, over and over, with the first, the second, the third, ... of its
- * allocations failing, until one run has none left to fail. The status must be a
- * documented one each time, nothing may be left, no epoch comes back, and the command
- * succeeds when it is given again. Prints TAP; needs a network namespace of its own,
- * and a kernel with fail-nth (tests/vm/debug/failnth.sh).
+ * Each command: first its allocations are counted, then it is given over and over with
+ * the first, the second, the third, ... of them refused, until none is left to refuse.
+ * The status must be a documented one each time, nothing may be left, no epoch comes
+ * back, and the command succeeds when it is given again. Prints TAP; needs a network
+ * namespace of its own, and a kernel with fail-nth (tests/vm/debug/failnth.sh).
  *
- * fail-nth belongs to a task. Commands run in the ring's workers, which are threads of
- * ours, and those of MACsec in the kernel's unbound workers: all of either are armed
- * before a command. What is left of the number afterwards tells who was hit.
+ * A command begins in a worker of the ring, one of MACsec goes on in a worker of the
+ * kernel, and so does what it leaves behind. The two are refused memory in turns: if
+ * both were at once, the second would never come to its first allocations.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
-#include <time.h>
 
+#include "qkdarm.h"
 #include "qkdclient.h"
 
 #define CHANNEL	 7
 #define LONG_MS	 3600000
-#define MOST	 3000 /* failing allocations of one command: it never ends */
-#define MAX_ARMS 256
+#define SOON_MS	 1000 /* not before it is armed */
+#define AFTER_MS 100  /* what a command leaves to the kernel workers */
+#define MOST	 3000 /* allocations of one command: it never ends */
+#define TRIES	 3    /* runs for one that another task may make, or none at all */
 
 static int tests, failed;
 static struct client client;
@@ -33,103 +36,15 @@ static bool macsec;
 static const char *device;
 static uint64_t epoch; /* the next that was never used */
 
-static void result(bool good, const char *name, const char *more)
+static void result(bool good, const char *name)
 {
 	tests++;
 	failed += !good;
-	printf("%s %d - %s %s%s%s\n", good ? "ok" : "not ok", tests,
+	printf("%s %d - %s %s\n", good ? "ok" : "not ok", tests,
 	       config.kind == QKD_KIND_ESP_TUNNEL ? "tunnel"
 	       : macsec				  ? "macsec"
 						  : "transport",
-	       name, more ? ": " : "", more ? more : "");
-}
-
-/* --- who is to fail ------------------------------------------------------------- */
-
-static struct {
-	int fd[MAX_ARMS];
-	int count;
-} armed;
-
-static bool has_name(const char *directory, const char *task, const char *prefix)
-{
-	char path[300], name[32] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s/comm", directory, task);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (!fgets(name, sizeof(name), f))
-		name[0] = '\0';
-	fclose(f);
-	return !strncmp(name, prefix, strlen(prefix));
-}
-
-static void add_task(const char *directory, const char *task)
-{
-	char path[300];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s/fail-nth", directory, task);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && armed.count < MAX_ARMS)
-		armed.fd[armed.count++] = fd;
-}
-
-static void add_tasks(const char *directory, const char *prefix)
-{
-	DIR *d = opendir(directory);
-	struct dirent *e;
-
-	if (!d)
-		client_die(directory, errno);
-	while ((e = readdir(d)))
-		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' &&
-		    has_name(directory, e->d_name, prefix))
-			add_task(directory, e->d_name);
-	closedir(d);
-}
-
-static void set_all(unsigned int n)
-{
-	char text[16];
-	int i, len = snprintf(text, sizeof(text), "%u", n);
-
-	/* A worker may have ended meanwhile. */
-	for (i = 0; i < armed.count; i++)
-		if (pwrite(armed.fd[i], text, (size_t)len, 0) != len && errno != ESRCH)
-			client_die("fail-nth", errno);
-}
-
-static void arm_workers(unsigned int n)
-{
-	add_tasks("/proc/self/task", "iou-wrk");
-	add_tasks("/proc", "kworker/u");
-	set_all(n);
-}
-
-static void arm_self(unsigned int n)
-{
-	add_task("/proc", "thread-self");
-	set_all(n);
-}
-
-/* Return: how many were hit. */
-static int disarm(void)
-{
-	char text[16];
-	int i, hits = 0;
-
-	for (i = 0; i < armed.count; i++) {
-		ssize_t len = pread(armed.fd[i], text, sizeof(text) - 1, 0);
-
-		hits += len > 0 && text[0] == '0';
-	}
-	set_all(0);
-	while (armed.count)
-		close(armed.fd[--armed.count]);
-	return hits;
+	       name);
 }
 
 /* --- commands ------------------------------------------------------------------- */
@@ -237,10 +152,28 @@ static int read_it(void)
 	return read(client.fd, e, sizeof(e)) < 0 ? -errno : 0;
 }
 
+static void forget_events(void)
+{
+	struct pollfd p = {.fd = client.fd, .events = POLLIN};
+
+	while (poll(&p, 1, 0) > 0 && !read_it())
+		;
+}
+
+/* Until the epoch goes into use, or does not. */
 static int pass_time(void)
 {
-	usleep(150000);
-	return 0;
+	struct pollfd p = {.fd = client.fd, .events = POLLIN};
+	struct qkd_event e;
+
+	while (poll(&p, 1, 60000) > 0) {
+		if (read(client.fd, &e, sizeof(e)) != sizeof(e))
+			return -errno;
+		if (e.epoch == epoch &&
+		    (e.type == QKD_EVENT_ACTIVATED || e.type == QKD_EVENT_FAILED))
+			return 0;
+	}
+	return -ETIMEDOUT;
 }
 
 /* --- the scenes ------------------------------------------------------------------ */
@@ -263,6 +196,20 @@ static bool with_key(void)
 	return fresh() && must("KEY_PUT", put());
 }
 
+/* The kernel takes all transforms that wait for use; more are built when one is asked for. */
+static bool no_spares(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	bool good = fresh();
+
+	usleep(AFTER_MS * 1000);	      /* those that were ordered for the channel */
+	if (fd < 0 || write(fd, "2", 1) != 1) /* what slabs can give back */
+		client_die("drop_caches", errno);
+	close(fd);
+	usleep(AFTER_MS * 1000);
+	return good;
+}
+
 static bool in_use(void)
 {
 	return with_key() && must("WATERMARK", watermark());
@@ -281,7 +228,8 @@ static bool rolling(void)
 {
 	bool good;
 
-	config.rollover_ms = 150;
+	forget_events();
+	config.rollover_ms = SOON_MS;
 	good = two_keys();
 	config.rollover_ms = LONG_MS;
 	return good;
@@ -352,6 +300,46 @@ static bool same_again(int status)
 	return true;
 }
 
+/*
+ * In a new network namespace the first HELLO opens what MACsec goes through. The device
+ * is opened there, and used with the ring that we have. It stays open, and with it the
+ * namespace: to end one takes allocations too, of others.
+ */
+static int own_fd;
+
+static bool elsewhere(void)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int err = home < 0 || unshare(CLONE_NEWNET);
+
+	own_fd = client.fd;
+	client.fd = err ? -1 : open("/dev/qkd", O_RDWR | O_CLOEXEC);
+	if (client.fd < 0 || setns(home, CLONE_NEWNET))
+		client_die("a new network namespace", errno);
+	close(home);
+	return true;
+}
+
+static bool welcome(int status)
+{
+	bool good = !status || must("HELLO again", hello());
+
+	client.fd = own_fd;
+	return good;
+}
+
+/**
+ * struct scene - a command
+ * @name: it
+ * @before: makes what it needs
+ * @act: gives it
+ * @after: whether all is well, and back to where it was
+ * @self: it is no command of the ring
+ * @allocates: it does, itself
+ * @asks: it asks the macsec driver, on a channel that has to do with that
+ * @varies: a worker of the kernel may do a part of it, or not; of ESP only
+ * @statuses: that it may have besides 0
+ */
 struct scene {
 	const char *name;
 	bool (*before)(void);
@@ -359,23 +347,30 @@ struct scene {
 	bool (*after)(int status);
 	bool self;
 	bool allocates;
-	int statuses[4];
+	bool asks;
+	bool varies;
+	int statuses[3];
 };
 
 static const struct scene scenes[] = {
-	{"open", nothing, open_it, same_again, true, true, {-ENOMEM}},
-	{"HELLO", nothing, hello, same_again, .statuses = {-ENOMEM}},
-	{"ADD", nothing, add, added, .allocates = true, .statuses = {-ENOMEM}},
+	{"open", nothing, open_it, same_again, .self = true, .allocates = true,
+	 .statuses = {-ENOMEM}},
+	{"HELLO", nothing, hello, same_again, .statuses = {-EOPNOTSUPP}},
+	{"HELLO elsewhere", elsewhere, hello, welcome, .asks = true, .statuses = {-EOPNOTSUPP}},
+	{"ADD", nothing, add, added, .allocates = true, .asks = true, .statuses = {-ENOMEM}},
 	{"LIST", fresh, list, ends, .statuses = {1}},
-	{"KEY_PUT", fresh, put, was_put, .allocates = true, .statuses = {-ENOMEM, -EIO}},
-	{"WATERMARK", with_key, watermark, moved, .self = false},
-	{"ROLLOVER", two_keys, rollover, moved, .statuses = {-EAGAIN}},
-	{"a rollover on time", rolling, pass_time, moved, .self = false},
-	{"RETIRE", with_key, retire, retired, .self = false},
+	{"KEY_PUT", fresh, put, was_put, .allocates = true, .asks = true,
+	 .statuses = {-ENOMEM, -EIO}},
+	{"KEY_PUT, no spares", no_spares, put, was_put, .allocates = true, .varies = true,
+	 .statuses = {-ENOMEM, -EIO}},
+	{"WATERMARK", with_key, watermark, moved, .asks = true},
+	{"ROLLOVER", two_keys, rollover, moved, .asks = true, .statuses = {-EAGAIN}},
+	{"a rollover on time", rolling, pass_time, moved, .asks = true},
+	{"RETIRE", with_key, retire, retired, .asks = true},
 	{"COUNTERS", in_use, counters, ends, .self = false},
 	{"EPOCH_LIST", in_use, epochs, ends, .statuses = {1}},
 	{"read", fresh, read_it, ends, .self = true},
-	{"DELETE", two_keys, delete, deleted, .self = false},
+	{"DELETE", two_keys, delete, deleted, .asks = true},
 };
 
 static bool is_documented(const struct scene *s, int status)
@@ -420,54 +415,143 @@ static void remake_device(void)
 	config.ifindex = (int)if_nametoindex(device);
 }
 
-/* One run with its @nth allocation failing. Return: how many failed, -1: all is lost. */
-static int one_run(const struct scene *s, unsigned int nth, int *status)
+/* One run with allocation @nth refused. Return: whether all went as it should. */
+static bool one_run(const struct scene *s, enum arm_whose whose, unsigned int nth, int *status,
+		    struct arm_count *count)
 {
-	int hits;
+	bool good = s->before();
 
-	if (!s->before())
-		return -1;
+	if (!good)
+		return false;
 	list(); /* so that the ring has a worker */
-	if (s->self)
-		arm_self(nth);
-	else
-		arm_workers(nth);
+	arm(whose, nth);
 	*status = s->act();
-	hits = disarm();
-	if (!is_documented(s, *status)) {
-		printf("# allocation %u fails: status %s\n", nth, strerror(-*status));
-		return -1;
-	}
-	return s->after(*status) ? hits : -1;
+	if (whose == ARM_KERNEL)
+		usleep(AFTER_MS * 1000);
+	*count = disarm();
+	good = is_documented(s, *status);
+	if (!good)
+		printf("# status %s\n", strerror(-*status));
+	good = s->after(*status) && good && (!count->refused || device_is_clean());
+	if (!good && nth != ARM_NEVER)
+		printf("# that was with allocation %u refused\n", nth);
+	return good;
 }
 
-/*
- * Two runs without a failure end it: in one alone the command may have had a worker
- * that was not there yet.
- */
-static void play(const struct scene *s)
+/* How many it makes. Of two runs, since the kernel's workers have other work as well. */
+static bool count_made(const struct scene *s, enum arm_whose whose, unsigned int *made)
 {
-	unsigned int nth, total = 0, refused = 0, quiet = 0;
-	char text[128];
-	int hits = 0, status = 0;
-	bool good = true;
+	struct arm_count count;
+	int i, status;
 
-	for (nth = 1; good && quiet < 2 && nth < MOST; nth++) {
-		hits = one_run(s, nth, &status);
-		good = hits >= 0 && device_is_clean();
-		if (!good)
-			printf("# that was with allocation %u failing\n", nth);
-		total += hits > 0;
-		quiet = hits > 0 ? 0 : quiet + 1;
-		refused += status < 0;
+	*made = MOST;
+	for (i = 0; i < 2; i++) {
+		if (!one_run(s, whose, ARM_NEVER, &status, &count))
+			return false;
+		if (!must("with nothing refused", status < 0 ? status : 0))
+			return false;
+		if (count.made < *made)
+			*made = count.made;
 	}
+	return true;
+}
+
+/**
+ * struct tally - what was refused
+ * @made: allocations, counted before
+ * @last: the highest number that was refused one
+ * @runs: with one refused
+ * @told: of those, how many ended with an error
+ * @missed: numbers at which none was, however often it was tried
+ * @gaps: of those, the ones below @last
+ */
+struct tally {
+	unsigned int made;
+	unsigned int last;
+	unsigned int runs;
+	unsigned int told;
+	unsigned int missed;
+	unsigned int gaps;
+};
+
+/* Allocation @nth. Return: -1 if that went wrong, else whether there was one. */
+static int refuse(const struct scene *s, enum arm_whose whose, unsigned int nth, struct tally *t)
+{
+	struct arm_count count = {0};
+	int i, status = 0;
+
+	for (i = 0; i < TRIES && !count.refused; i++)
+		if (!one_run(s, whose, nth, &status, &count))
+			return -1;
+	if (!count.refused)
+		return 0;
+	t->last = nth;
+	t->gaps = t->missed;
+	t->runs++;
+	t->told += status < 0;
+	return 1;
+}
+
+/* All of them, up to the first number behind the count at which none is refused. */
+static bool refuse_each(const struct scene *s, enum arm_whose whose, struct tally *t)
+{
+	unsigned int nth;
+	int hit = 1;
+
+	if (!count_made(s, whose, &t->made))
+		return false;
+	for (nth = 1; hit >= 0 && (hit || nth <= t->made + 1) && nth < MOST; nth++) {
+		hit = refuse(s, whose, nth, t);
+		t->missed += !hit;
+	}
+	if (nth == MOST)
+		printf("# it does not come to an end\n");
+	return hit >= 0 && nth < MOST;
+}
+
+/* Whether it was seen to test what it is about. */
+static bool is_complete(const struct scene *s, enum arm_whose whose, const struct tally *t)
+{
+	bool complete;
+
+	if (whose == ARM_KERNEL)
+		complete = !macsec || !s->asks || (t->runs && !t->gaps);
+	else
+		complete = !s->allocates || (t->runs && t->told && (!t->gaps || s->varies));
+	if (!complete)
+		printf("# allocations that it has were not refused, %u before the last\n", t->gaps);
+	return complete;
+}
+
+static void play(const struct scene *s, enum arm_whose whose)
+{
+	static const char *const names[] = {"", ", the ring's worker", ", the kernel's workers"};
+	struct tally t = {0};
+	char text[200];
+	bool good = refuse_each(s, whose, &t);
+
 	if (!good) {
 		delete ();
 		if (macsec)
 			remake_device();
 	}
-	snprintf(text, sizeof(text), "%u failing allocations, refused %u times", total, refused);
-	result(good && nth < MOST && (!s->allocates || (total && refused)), s->name, text);
+	snprintf(text, sizeof(text),
+		 "%s%s: %u allocations counted, %u refused, the last was number %u, %u errors; "
+		 "then %d runs with none refused",
+		 s->name, names[whose], t.made, t.runs, t.last, t.told, TRIES);
+	result(good && is_complete(s, whose, &t), text);
+}
+
+static void play_all(const struct scene *s)
+{
+	if (macsec && s->varies)
+		return;
+	if (s->self) {
+		play(s, ARM_SELF);
+		return;
+	}
+	play(s, ARM_RING);
+	play(s, ARM_KERNEL);
 }
 
 /* --- what it is played with ------------------------------------------------------- */
@@ -519,6 +603,16 @@ static void set_config(int argc, char **argv)
 	config.grace_ms = 100;
 }
 
+/* So that the one that was armed is the one that has the command. */
+static void one_worker(void)
+{
+	unsigned int most[2] = {1, 1};
+	int err = io_uring_register_iowq_max_workers(&client.ring, most);
+
+	if (err)
+		client_die("one worker", err);
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
@@ -526,9 +620,10 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	set_config(argc, argv);
 	client_open(&client);
+	one_worker();
 	client_hello(&client);
 	for (i = 0; i < sizeof(scenes) / sizeof(*scenes); i++)
-		play(&scenes[i]);
+		play_all(&scenes[i]);
 	client_close(&client);
 	printf("1..%d\n", tests);
 	return failed != 0;

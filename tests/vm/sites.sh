@@ -209,6 +209,18 @@ flood() { # ADDRESS PACKETS_PER_SECOND SECONDS [BYTES]
 	tail -n 1 "$WORK/sink"
 }
 
+# In ms. Also for the KMs of both ends, which have a part in each, and for the flood there
+# must be time left on a slow kernel (QKD_PATIENCE).
+short_rollover() {
+	echo $((200 * ${QKD_PATIENCE:-1}))
+}
+
+# A flood for 3 s, with fewer packets on a slow kernel: with as many, the
+# debug kernel takes ten minutes.
+flood_for_3s() { # ADDRESS
+	flood "$1" $((1500 / ${QKD_PATIENCE:-1})) 3
+}
+
 nothing_lost() { # OUTPUT of flood
 	local sent errors received
 	read -r sent errors < <(sed -n 's/^sent \([0-9]*\) errors \([0-9]*\).*/\1 \2/p' <<<"$1")

@@ -3,4 +3,4 @@
 #
 # The module's tests, and those that take a kernel with all its checks, on such a one.
 cd "$(dirname "$0")/../../.." || exit 1
-exec tests/vm/guest-tests kmod debug tests/vm/debug/*.sh tests/vm/kmod_*.sh
+exec tests/vm/guest-tests kmod debug tests/vm/kmod_*.sh tests/vm/debug/*.sh
