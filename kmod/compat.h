@@ -90,6 +90,13 @@ static inline bool qkd_compat_is_linked(const struct hlist_node *node)
 #define qkd_compat_is_cached(x) ((void)(x), false)
 #endif
 
+/* The old name makes 7.3 complain. */
+#ifdef QKD_HAS_SYSTEM_DFL_WQ
+#define qkd_compat_unbound_wq system_dfl_wq
+#else
+#define qkd_compat_unbound_wq system_unbound_wq
+#endif
+
 /* Shrinkers are the kernel's own allocation from 6.7 on, before that the caller's. */
 typedef unsigned long (*qkd_compat_shrink_fn)(struct shrinker *, struct shrink_control *);
 

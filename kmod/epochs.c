@@ -571,6 +571,15 @@ u64 qkd_epochs_deadline(const struct qkd_epochs *e)
 	return e->unusable ? 0 : earlier(switch_deadline(e), e->removal);
 }
 
+u64 qkd_epochs_wake(const struct qkd_epochs *e, u32 step)
+{
+	u64 removal = e->removal;
+
+	if (removal != ~0ULL && removal & (step - 1))
+		removal = (removal | (step - 1)) + 1;
+	return e->unusable ? 0 : earlier(switch_deadline(e), removal);
+}
+
 static u32 count_out(const struct qkd_epochs *e, u8 out)
 {
 	u32 n = 0, i;

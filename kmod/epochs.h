@@ -246,6 +246,13 @@ void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *act
 /** When qkd_epochs_next() may have something to do; ~0: only after an input. */
 u64 qkd_epochs_deadline(const struct qkd_epochs *e);
 
+/**
+ * qkd_epochs_wake - the same, for an owner who lets SAs stand a little longer, so that
+ * they go together
+ * @step: a power of two: what is only to be removed waits for a multiple of it, ms
+ */
+u64 qkd_epochs_wake(const struct qkd_epochs *e, u32 step);
+
 /** Number of epochs READY outbound. */
 u32 qkd_epochs_ready(const struct qkd_epochs *e);
 

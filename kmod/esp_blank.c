@@ -2,6 +2,7 @@
 /* Blank xfrm states for ESP; see esp_blank.h. */
 #include <crypto/aead.h>
 #include <linux/crypto.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <net/xfrm.h>
 #include "esp_blank.h"
@@ -59,6 +60,7 @@ static int init_model(struct xfrm_state *x, const struct qkd_channel *config)
 	err = set_model_algorithm(x, config->cipher);
 	if (!err)
 		err = qkd_compat_init_state(x);
+	x->props.flags = 0; /* of init_net's settings; each state has its own namespace's */
 	x->km.state = XFRM_STATE_VOID;
 	return err;
 }
@@ -162,7 +164,6 @@ static bool is_still_listed(const struct xfrm_state *x)
  */
 bool qkd_blank_renew(struct xfrm_state *x, const struct xfrm_state *model)
 {
-	struct page_frag xfrag = x->xfrag;
 	struct xfrm_algo_aead *aead = x->aead;
 	struct xfrm_replay_state_esn *replay = x->replay_esn;
 	struct xfrm_replay_state_esn *preplay = x->preplay_esn;
@@ -174,10 +175,11 @@ bool qkd_blank_renew(struct xfrm_state *x, const struct xfrm_state *model)
 	hrtimer_cancel(&x->mtimer);
 	timer_delete_sync(&x->rtimer);
 	mtimer = x->mtimer;
+	if (x->xfrag.page)
+		put_page(x->xfrag.page); /* 32 KiB: too much for one that waits */
 	*x = *model;
 	INIT_LIST_HEAD(&x->km.all);
 	x->mtimer = mtimer;
-	x->xfrag = xfrag;
 	x->aead = aead;
 	x->replay_esn = replay;
 	x->preplay_esn = preplay;

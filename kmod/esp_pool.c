@@ -149,7 +149,7 @@ struct xfrm_state *qkd_pool_take(struct qkd_pool *p, bool *hit)
 	struct xfrm_state *x = pop(p);
 
 	if (at_hand(p) < wanted(p) / 2)
-		queue_work(system_unbound_wq, &p->fill);
+		queue_work(qkd_compat_unbound_wq, &p->fill);
 	*hit = x;
 	return x ?: qkd_blank_make(p->model);
 }
@@ -157,7 +157,7 @@ struct xfrm_state *qkd_pool_take(struct qkd_pool *p, bool *hit)
 static void keep(struct qkd_pool *p, struct xfrm_state *x)
 {
 	if (push(p, x, &p->used))
-		queue_delayed_work(system_unbound_wq, &p->scrub,
+		queue_delayed_work(qkd_compat_unbound_wq, &p->scrub,
 				   msecs_to_jiffies(QKD_POOL_SCRUB_MS));
 }
 
@@ -209,7 +209,7 @@ struct qkd_pool *qkd_pool_join(const struct qkd_channel *config)
 	spin_lock(&p->lock);
 	p->channels++;
 	spin_unlock(&p->lock);
-	queue_work(system_unbound_wq, &p->fill);
+	queue_work(qkd_compat_unbound_wq, &p->fill);
 	return p;
 }
 
@@ -219,7 +219,7 @@ void qkd_pool_leave(struct qkd_pool *p)
 	spin_lock(&p->lock);
 	p->channels--;
 	spin_unlock(&p->lock);
-	queue_delayed_work(system_unbound_wq, &p->scrub, msecs_to_jiffies(QKD_POOL_SCRUB_MS));
+	queue_delayed_work(qkd_compat_unbound_wq, &p->scrub, msecs_to_jiffies(QKD_POOL_SCRUB_MS));
 }
 
 static void trim(struct qkd_pool *p)
@@ -247,7 +247,7 @@ static void scrub(struct work_struct *work)
 		cond_resched();
 	}
 	if (!list_empty_careful(&p->used))
-		queue_delayed_work(system_unbound_wq, &p->scrub,
+		queue_delayed_work(qkd_compat_unbound_wq, &p->scrub,
 				   msecs_to_jiffies(QKD_POOL_SCRUB_MS / 4));
 }
 
@@ -274,7 +274,7 @@ void qkd_pool_retire(struct qkd_pool *p, struct xfrm_state *x)
 	if (!count)
 		xfrm_state_put(x);
 	else if (count == 1) /* else it is, or looks again at its end */
-		queue_delayed_work(system_unbound_wq, &p->reap, msecs_to_jiffies(REAP_MS));
+		queue_delayed_work(qkd_compat_unbound_wq, &p->reap, msecs_to_jiffies(REAP_MS));
 }
 
 static struct xfrm_state *recall(struct qkd_pool *p)
@@ -317,7 +317,7 @@ static void reap(struct work_struct *work)
 		cond_resched();
 	}
 	if (READ_ONCE(p->dead))
-		queue_delayed_work(system_unbound_wq, &p->reap,
+		queue_delayed_work(qkd_compat_unbound_wq, &p->reap,
 				   msecs_to_jiffies(done ? REAP_MS : LINGER_MS));
 }
 
@@ -350,7 +350,7 @@ static DECLARE_WORK(freeing, free_surplus);
 static unsigned long ask_to_free(struct shrinker *s, struct shrink_control *sc)
 {
 	atomic_long_set(&surplus, sc->nr_to_scan);
-	queue_work(system_unbound_wq, &freeing);
+	queue_work(qkd_compat_unbound_wq, &freeing);
 	return SHRINK_STOP; /* none yet */
 }
 

@@ -19,6 +19,9 @@
 /* Old SAs may stay a little longer, so that those of a channel go together. */
 #define REMOVAL_MS 16
 
+/* From here on a timer is too coarse. */
+#define LONG_MS 2000
+
 /* How often a backend is asked for limits that nobody tells of. */
 #define LIMIT_MS 100
 
@@ -56,9 +59,16 @@ void qkd_rollover_tell_all(struct qkd_netns *ns)
 		queue_work(wq, &ns->sweep);
 }
 
+/* Timers stood still while the machine slept, what is due did not. */
+static void look_anew(struct qkd_chan *c)
+{
+	c->timer = ~0ULL;
+	qkd_rollover_look(c);
+}
+
 void qkd_rollover_sweep(struct work_struct *work)
 {
-	qkd_channel_for_each(container_of(work, struct qkd_netns, sweep), qkd_rollover_look);
+	qkd_channel_for_each(container_of(work, struct qkd_netns, sweep), look_anew);
 }
 
 /*
@@ -222,21 +232,29 @@ static bool must_ask_for_limits(const struct qkd_chan *c)
 	       c->epochs.out != QKD_EPOCH_NONE;
 }
 
+/*
+ * A timer may be late by an eighth of its time, which matters where that is long: then
+ * it is set for an earlier time, and again for the rest.
+ */
+static unsigned long delay_of(u64 ms)
+{
+	unsigned long delay = msecs_to_jiffies(min_t(u64, ms, INT_MAX));
+
+	return ms < LONG_MS ? delay : delay - delay / 8;
+}
+
 /* One that is set for an earlier time stays: it finds nothing to do, and is set anew. */
 static void set_timer(struct qkd_chan *c, u64 now)
 {
-	u64 deadline = qkd_epochs_deadline(&c->epochs);
+	u64 deadline = qkd_epochs_wake(&c->epochs, REMOVAL_MS);
 	unsigned long delay;
 
-	if (deadline == c->epochs.removal && deadline != ~0ULL)
-		deadline = roundup(deadline, REMOVAL_MS);
 	if (must_ask_for_limits(c))
 		deadline = min(deadline, now + LIMIT_MS);
 	if (deadline == ~0ULL || (deadline >= c->timer && delayed_work_pending(&c->work)))
 		return;
 	c->timer = deadline;
-	deadline = deadline > now ? deadline - now : 0;
-	delay = msecs_to_jiffies(min_t(u64, deadline, UINT_MAX));
+	delay = delay_of(deadline > now ? deadline - now : 0);
 	if (!queue_delayed_work(wq, &c->work, delay))
 		mod_delayed_work(wq, &c->work, delay);
 }

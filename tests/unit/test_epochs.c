@@ -718,6 +718,25 @@ static void a_soft_limit_makes_it_due(void **state)
 	end(&t);
 }
 
+static void only_removals_wait_for_each_other(void **state)
+{
+	struct end t;
+
+	begin(&t, &esp, 0);
+	put_all(&t, 0, 2);
+	watermark(&t, 0, 2, NONE);
+	run(&t);
+	assert_int_equal(qkd_epochs_wake(&t.e, 16), t.e.due);
+	t.now += 1000;
+	run(&t);
+	assert_int_equal(qkd_epochs_deadline(&t.e), t.now + esp.grace_ms);
+	assert_int_equal(qkd_epochs_wake(&t.e, 1), t.now + esp.grace_ms);
+	assert_int_equal(qkd_epochs_wake(&t.e, 16), (t.now + esp.grace_ms + 15) / 16 * 16);
+	t.e.due = t.now + esp.grace_ms + 1; /* a switch waits for no removal */
+	assert_int_equal(qkd_epochs_wake(&t.e, 64), t.e.due);
+	end(&t);
+}
+
 static u64 standby(const struct end *t)
 {
 	const struct qkd_epoch_slot *s = qkd_epochs_standby(&t->e);
@@ -976,6 +995,7 @@ int main(void)
 		cmocka_unit_test(passed_epochs_leave_the_queue),
 		cmocka_unit_test(a_failed_installation_is_forgotten),
 		cmocka_unit_test(a_soft_limit_makes_it_due),
+		cmocka_unit_test(only_removals_wait_for_each_other),
 		cmocka_unit_test(the_standby_is_what_a_soft_limit_takes),
 		cmocka_unit_test(a_hard_limit_blocks_until_a_key_comes),
 		cmocka_unit_test(jitter_only_hastens),
