@@ -221,7 +221,8 @@ enum qkd_channel_state {
  *
  * A soft limit never makes two rollovers follow one another sooner than
  * QKD_LIMIT_INTERVAL_MS: one that falls due earlier waits, and is counted
- * (qkd_counters.delayed). MACsec counts what the macsec device sends, and looks
+ * (qkd_counters.delayed). ESP with an epoch ready: the packet that finds the
+ * limit reached is the last one under the old key. MACsec counts what the macsec device sends, and looks
  * at it ten times a second at most: a limit is found reached that much late.
  *
  * In DELETE and LIST every field but @id is 0, and @status, which is not read.
@@ -400,8 +401,8 @@ struct qkd_retire {
  * @limit_rollovers: of @rollovers, those on a soft limit of octets or packets
  * @delayed: rollovers on a soft limit that waited for QKD_LIMIT_INTERVAL_MS
  * @hard_expiries: outbound SAs taken down at a hard limit
- * @pool_hits: ESP: SAs that took a ready transform from the pool
- * @pool_misses: ESP: SAs whose transform had to be built on the spot
+ * @pool_hits: ESP: SAs that took a ready state from the pool
+ * @pool_misses: ESP: SAs whose state had to be made on the spot
  * @activation_max_ns: longest time that an outbound switch took, from its start
  * @queued: MACsec: epochs that wait for an association number
  * @reserved: must be 0
