@@ -75,6 +75,8 @@ static size_t copy_in(struct run *run, union record *r)
 		return copy_from_iter(r, sizeof(r->key), &run->in);
 	case sizeof(r->watermark):
 		return copy_from_iter(r, sizeof(r->watermark), &run->in);
+	case sizeof(r->rollover):
+		return copy_from_iter(r, sizeof(r->rollover), &run->in);
 	default:
 		return copy_from_iter(r, run->size, &run->in);
 	}
@@ -87,6 +89,8 @@ static size_t copy_out(struct run *run, const union record *r)
 		return copy_to_iter(r, sizeof(r->key), &run->out);
 	case sizeof(r->watermark):
 		return copy_to_iter(r, sizeof(r->watermark), &run->out);
+	case sizeof(r->rollover):
+		return copy_to_iter(r, sizeof(r->rollover), &run->out);
 	default:
 		return copy_to_iter(r, run->size, &run->out);
 	}

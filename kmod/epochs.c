@@ -169,16 +169,21 @@ static bool never_free(const struct qkd_epochs *e, u64 epoch)
 	return e->config.an_count && e->count && same_number(e, e->slot[e->count - 1].epoch, epoch);
 }
 
+static bool is_full(const struct qkd_epochs *e)
+{
+	if (e->count < e->config.lookahead)
+		return false;
+	return e->count >= e->capacity ||
+	       qkd_epochs_ready(e) + qkd_epochs_queued(e) >= e->config.lookahead;
+}
+
 int qkd_epochs_may_put(const struct qkd_epochs *e, u64 epoch)
 {
 	if (epoch >= QKD_SPI_EPOCHS)
 		return -ERANGE;
 	if (epoch < e->next)
 		return -ESTALE;
-	if (e->count >= e->capacity || never_free(e, epoch) ||
-	    qkd_epochs_ready(e) + qkd_epochs_queued(e) >= e->config.lookahead)
-		return -ENOBUFS;
-	return 0;
+	return is_full(e) || never_free(e, epoch) ? -ENOBUFS : 0;
 }
 
 bool qkd_epochs_must_queue(const struct qkd_epochs *e, u64 epoch)

@@ -3,6 +3,7 @@
  * ESP channels as xfrm states. The inbound state is inserted at once, the
  * outbound one is built and keyed, and inserted when its epoch begins.
  */
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <net/xfrm.h>
 #include "channel.h"
@@ -155,13 +156,13 @@ static bool withdraw(struct qkd_chan *c)
 
 static void go_on_with(struct qkd_chan *c, struct xfrm_state *next)
 {
-	u64 begin = ktime_get_ns();
+	u64 begin = local_clock();
 
 	next->curlft.add_time = ktime_get_real_seconds();
 	WRITE_ONCE(c->in_use, next);
 	qkd_esp_insert_out(next);
 	c->standby.out = NULL;
-	c->standby.took = ktime_get_ns() - begin;
+	c->standby.took = local_clock() - begin;
 }
 
 /* Under the lock all the while: who withdraws finds it either inserted or not. */

@@ -5,6 +5,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include "channel.h"
@@ -104,11 +105,11 @@ static void note_activation(struct qkd_chan *c, u64 took)
 
 static int activate(struct qkd_chan *c, struct qkd_sa *sa)
 {
-	u64 begin = ktime_get_ns();
+	u64 begin = local_clock();
 	int err = c->backend->activate(c, sa, sa_in_use(c));
 
 	if (!err)
-		note_activation(c, ktime_get_ns() - begin);
+		note_activation(c, local_clock() - begin);
 	return err;
 }
 
@@ -329,14 +330,15 @@ static void run(struct qkd_chan *c)
 	keep_awake(c);
 }
 
-/* The soft limit has done the next step itself: the epochs have not changed since. */
-static void take_over_switch(struct qkd_chan *c)
+/* The epochs have not changed since. */
+void qkd_rollover_take_over(struct qkd_chan *c)
 {
 	const struct qkd_epoch_slot *next = qkd_epochs_standby(&c->epochs);
 	struct qkd_action action = {.type = QKD_ACTION_ACTIVATE};
 	u64 now = now_ms();
 
-	if (WARN_ON_ONCE(!next))
+	lockdep_assert_held(&c->lock);
+	if (!c->backend->withdraw(c) || WARN_ON_ONCE(!next))
 		return;
 	action.epoch = next->epoch;
 	trace_qkd_rollover(c, action.epoch);
@@ -347,22 +349,12 @@ static void take_over_switch(struct qkd_chan *c)
 	report(c, &action, 0);
 }
 
-void qkd_rollover_begin(struct qkd_chan *c)
+void qkd_rollover_offer(struct qkd_chan *c)
 {
-	lockdep_assert_held(&c->lock);
-	if (c->standby.offered && c->backend->withdraw(c))
-		take_over_switch(c);
-}
-
-void qkd_rollover_end(struct qkd_chan *c)
-{
-	const struct qkd_epoch_slot *next;
+	const struct qkd_epoch_slot *next = qkd_epochs_standby(&c->epochs);
 
 	lockdep_assert_held(&c->lock);
-	if (!c->standby.wanted || !c->alive)
-		return;
-	next = qkd_epochs_standby(&c->epochs);
-	if (next)
+	if (next && c->alive)
 		c->backend->offer(c, next->sa, c->epochs.switched + QKD_LIMIT_INTERVAL_MS);
 }
 

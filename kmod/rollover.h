@@ -4,10 +4,8 @@
 #define QKD_ROLLOVER_H
 
 #include <linux/workqueue.h>
+#include "channel.h"
 #include "qkd_uapi.h"
-
-struct qkd_chan;
-struct qkd_netns;
 
 /** Makes the work queue that all channels share. Return: 0 or -ENOMEM. */
 int qkd_rollover_init(void);
@@ -33,14 +31,25 @@ void qkd_rollover_sweep(struct work_struct *work);
 /** The delayed work of a channel: does what is due. */
 void qkd_rollover_work(struct work_struct *work);
 
-/**
- * qkd_rollover_begin - the channel was locked
- * Takes over what a soft limit did meanwhile by itself; from here on it waits.
- */
-void qkd_rollover_begin(struct qkd_chan *c);
+/** Takes back what was offered, or takes over what a soft limit did with it by itself. */
+void qkd_rollover_take_over(struct qkd_chan *c);
+
+/** Lets a soft limit switch by itself, if an epoch is ready. */
+void qkd_rollover_offer(struct qkd_chan *c);
+
+/** The channel was locked: from here on no soft limit switches by itself. */
+static inline void qkd_rollover_begin(struct qkd_chan *c)
+{
+	if (c->standby.offered)
+		qkd_rollover_take_over(c);
+}
 
 /** The channel is about to be unlocked; undoes qkd_rollover_begin(). */
-void qkd_rollover_end(struct qkd_chan *c);
+static inline void qkd_rollover_end(struct qkd_chan *c)
+{
+	if (c->standby.wanted)
+		qkd_rollover_offer(c);
+}
 
 /*
  * The commands. The channel is locked, the record checked; each returns the
