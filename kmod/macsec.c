@@ -161,23 +161,24 @@ static int put_key(struct sk_buff *skb, const struct task *t, bool rx)
 	return err || nla_put_u32(skb, MACSEC_SA_ATTR_PN, 1);
 }
 
-static bool is_add(u8 cmd)
-{
-	return cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
-}
-
-static bool is_update(u8 cmd)
-{
-	return cmd == MACSEC_CMD_UPD_RXSA || cmd == MACSEC_CMD_UPD_TXSA;
-}
-
 static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool active)
 {
 	struct nlattr *nest = nla_nest_start_noflag(skb, MACSEC_ATTR_SA_CONFIG);
+	bool add = cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
 
 	if (!nest || nla_put_u8(skb, MACSEC_SA_ATTR_AN, t->an) ||
-	    ((is_add(cmd) || is_update(cmd)) && nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active)) ||
-	    (is_add(cmd) && put_key(skb, t, cmd == MACSEC_CMD_ADD_RXSA)))
+	    nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active) ||
+	    (add && put_key(skb, t, cmd == MACSEC_CMD_ADD_RXSA)))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_in_nest(struct sk_buff *skb, int nest_type, int type, const void *data, int len)
+{
+	struct nlattr *nest = nla_nest_start_noflag(skb, nest_type);
+
+	if (!nest || nla_put(skb, type, len, data))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -185,48 +186,51 @@ static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool active
 
 static int put_rxsc(struct sk_buff *skb, const struct task *t)
 {
-	struct nlattr *nest = nla_nest_start_noflag(skb, MACSEC_ATTR_RXSC_CONFIG);
-
-	if (!nest || nla_put(skb, MACSEC_RXSC_ATTR_SCI, sizeof(t->c->config.sci_peer),
-			     t->c->config.sci_peer))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return 0;
+	return put_in_nest(skb, MACSEC_ATTR_RXSC_CONFIG, MACSEC_RXSC_ATTR_SCI,
+			   t->c->config.sci_peer, sizeof(t->c->config.sci_peer));
 }
 
-/* A command about the receive channel, or about an association of @t: then @active. */
-static int ask(const struct task *t, u8 cmd, bool active)
+static int put_request(struct sk_buff *skb, const struct task *t, u8 cmd, bool active)
 {
+	static const u8 off = MACSEC_OFFLOAD_OFF;
 	bool tx = cmd >= MACSEC_CMD_ADD_TXSA && cmd <= MACSEC_CMD_UPD_TXSA;
 	bool sa = cmd > MACSEC_CMD_UPD_RXSC;
+
+	if (nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex))
+		return -EMSGSIZE;
+	if (cmd == MACSEC_CMD_UPD_OFFLOAD)
+		return put_in_nest(skb, MACSEC_ATTR_OFFLOAD, MACSEC_OFFLOAD_ATTR_TYPE, &off, 1);
+	if (!tx && put_rxsc(skb, t))
+		return -EMSGSIZE;
+	return sa ? put_sa(skb, t, cmd, active) : 0;
+}
+
+/* A command about the device, the receive channel, or an association of @t: then @active. */
+static int ask(const struct task *t, u8 cmd, bool active)
+{
 	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, cmd);
+	int err;
 
 	if (!skb)
 		return -ENOMEM;
-	if (nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex) ||
-	    (!tx && put_rxsc(skb, t)) || (sa && put_sa(skb, t, cmd, active))) {
-		qkd_netlink_drop(skb);
-		return -EMSGSIZE;
-	}
-	return qkd_netlink_ask(t->ns->netlink, skb);
+	err = put_request(skb, t, cmd, active);
+	if (!err)
+		return qkd_netlink_ask(t->ns->netlink, skb);
+	qkd_netlink_drop(skb);
+	return err;
 }
 
 /*
- * Whether a request failed only because there was no memory for it or, -EIO, for its
+ * A request may fail only because there was no memory for it or, -EIO, for its
  * answer. One that changes nothing when it is made twice is then made again.
  */
-static bool may_pass(int err, int *tries)
-{
-	return (err == -ENOMEM || err == -EIO) && --*tries;
-}
-
 static int insist(const struct task *t, u8 cmd, bool active)
 {
 	int tries = TRIES, err;
 
 	do
 		err = ask(t, cmd, active);
-	while (may_pass(err, &tries));
+	while ((err == -ENOMEM || err == -EIO) && --tries);
 	return err;
 }
 
@@ -274,28 +278,6 @@ void qkd_macsec_silence(struct net_device *dev, u8 an)
 }
 
 /*
- * A device that leaves the work to hardware does what that likes without an
- * association. The driver turns this off only while the device is down.
- */
-static int refuse_offload(const struct task *t)
-{
-	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, MACSEC_CMD_UPD_OFFLOAD);
-	struct nlattr *nest;
-
-	if (!skb)
-		return -ENOMEM;
-	nest = nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex)
-		       ? NULL
-		       : nla_nest_start_noflag(skb, MACSEC_ATTR_OFFLOAD);
-	if (!nest || nla_put_u8(skb, MACSEC_OFFLOAD_ATTR_TYPE, MACSEC_OFFLOAD_OFF)) {
-		qkd_netlink_drop(skb);
-		return -EMSGSIZE;
-	}
-	nla_nest_end(skb, nest);
-	return qkd_netlink_ask(t->ns->netlink, skb);
-}
-
-/*
  * One that is there stays when the channel goes, so that is asked first: of a request
  * to add one the answer can be lost.
  */
@@ -310,14 +292,15 @@ static int make_rxsc(const struct task *t)
 	return t->c->rxsc_made ? 0 : err;
 }
 
+/*
+ * A device that leaves the work to hardware does what that likes without an
+ * association. The driver turns this off only while the device is down.
+ */
 static int act_open(struct task *t)
 {
 	struct net_device *dev;
-	int tries = TRIES, err;
+	int err = insist(t, MACSEC_CMD_UPD_OFFLOAD, false);
 
-	do
-		err = refuse_offload(t);
-	while (may_pass(err, &tries));
 	if (err)
 		return err == -EBUSY ? -EOPNOTSUPP : err;
 	err = make_rxsc(t);
