@@ -99,7 +99,7 @@ static void run_task(struct work_struct *work)
  */
 static int do_task(struct task *t)
 {
-	if (READ_ONCE(t->ns->dead))
+	if (READ_ONCE(t->ns->dead) || (t->c && READ_ONCE(t->c->gone)))
 		return -ENODEV;
 	INIT_WORK_ONSTACK(&t->work, run_task);
 	queue_work(wq, &t->work);
@@ -267,7 +267,7 @@ static struct net_device *device_of(const struct task *t)
 {
 	struct net_device *dev = __dev_get_by_index(t->ns->net, t->c->config.ifindex);
 
-	return dev && netif_is_macsec(dev) ? dev : NULL;
+	return dev && netif_is_macsec(dev) && !t->c->gone ? dev : NULL;
 }
 
 void qkd_macsec_silence(struct net_device *dev, u8 an)
@@ -431,9 +431,14 @@ static int act_activate(struct task *t)
 	return err;
 }
 
+static u8 number_of(const struct qkd_sa *sa)
+{
+	return sa->epoch % QKD_MACSEC_ANS;
+}
+
 static int act_for(struct qkd_chan *c, int (*act)(struct task *t), const struct qkd_sa *sa)
 {
-	struct task t = {.act = act, .ns = c->ns, .c = c, .an = sa ? sa->an : 0};
+	struct task t = {.act = act, .ns = c->ns, .c = c, .an = sa ? number_of(sa) : 0};
 
 	return do_task(&t);
 }
@@ -459,42 +464,72 @@ static void close_channel(struct qkd_chan *c)
 
 static int install(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa *sa)
 {
-	struct task t = {.act = act_install, .ns = c->ns, .c = c, .key = key};
-	int err;
+	struct task t = {.act = act_install, .ns = c->ns, .c = c, .key = key, .an = number_of(sa)};
+	int err = do_task(&t);
 
-	sa->an = key->epoch % QKD_MACSEC_ANS;
-	t.an = sa->an;
-	err = do_task(&t);
 	return err == -EBUSY ? -EEXIST : err; /* somebody else's association */
 }
 
-/* All that the device sends, it sends with the association in use. */
-static bool read_sent(const struct qkd_chan *c, u64 *packets, u64 *bytes)
+static struct qkd_sent sent_by(struct net_device *dev)
 {
 	struct rtnl_link_stats64 stats = {};
+
+	dev_get_stats(dev, &stats);
+	return (struct qkd_sent){stats.tx_packets, stats.tx_bytes};
+}
+
+static struct qkd_sent since(const struct qkd_sent *start, const struct qkd_sent *now)
+{
+	return (struct qkd_sent){now->packets - start->packets, now->bytes - start->bytes};
+}
+
+void qkd_macsec_gone(struct qkd_chan *c, struct net_device *dev)
+{
+	ASSERT_RTNL();
+	if (c->gone)
+		return;
+	c->last = sent_by(dev);
+	smp_store_release(&c->gone, true);
+}
+
+/*
+ * All that the device sends, it sends with the association in use. Not to be told
+ * in the moment in which the device goes.
+ */
+static bool read_sent(const struct qkd_chan *c, struct qkd_sent *r)
+{
 	struct net_device *dev;
 
 	rcu_read_lock();
 	dev = dev_get_by_index_rcu(c->ns->net, c->config.ifindex);
 	if (dev)
-		dev_get_stats(dev, &stats);
+		*r = sent_by(dev);
 	rcu_read_unlock();
-	*packets = stats.tx_packets;
-	*bytes = stats.tx_bytes;
-	return dev;
+	smp_rmb(); /* what is found in place of a device that has gone, came after @gone */
+	if (!smp_load_acquire(&c->gone))
+		return dev;
+	*r = c->last;
+	return true;
+}
+
+static void finish_count(struct qkd_sa *sa, const struct qkd_sent *now)
+{
+	if (sa->counting)
+		sa->sent = since(&sa->sent, now);
+	sa->counting = false;
 }
 
 static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 {
 	int err = act_for(c, act_activate, sa);
+	struct qkd_sent now;
 
-	if (err)
+	if (err || !read_sent(c, &now))
 		return err;
-	read_sent(c, &sa->packets, &sa->bytes);
-	if (old) {
-		old->packets = sa->packets - old->packets;
-		old->bytes = sa->bytes - old->bytes;
-	}
+	if (old)
+		finish_count(old, &now);
+	sa->sent = now;
+	sa->counting = true;
 	return 0;
 }
 
@@ -503,16 +538,16 @@ static unsigned int limit(struct qkd_chan *c, const struct qkd_sa *sa)
 	const struct qkd_channel *config = &c->config;
 	u64 soft_packets = qkd_epochs_soft(&c->epochs, sa->epoch, config->soft_packets);
 	u64 soft_bytes = qkd_epochs_soft(&c->epochs, sa->epoch, config->soft_bytes);
-	u64 packets, bytes;
+	struct qkd_sent sent;
 
-	if (!read_sent(c, &packets, &bytes))
+	if (!sa->counting || !read_sent(c, &sent))
 		return 0; /* it is lost, which is told otherwise */
-	packets -= sa->packets;
-	bytes -= sa->bytes;
-	if ((config->hard_packets && packets >= config->hard_packets) ||
-	    (config->hard_bytes && bytes >= config->hard_bytes))
+	sent = since(&sa->sent, &sent);
+	if ((config->hard_packets && sent.packets >= config->hard_packets) ||
+	    (config->hard_bytes && sent.bytes >= config->hard_bytes))
 		return QKD_NEWS_HARD;
-	if ((soft_packets && packets >= soft_packets) || (soft_bytes && bytes >= soft_bytes))
+	if ((soft_packets && sent.packets >= soft_packets) ||
+	    (soft_bytes && sent.bytes >= soft_bytes))
 		return QKD_NEWS_SOFT;
 	return 0;
 }
@@ -521,8 +556,13 @@ static unsigned int limit(struct qkd_chan *c, const struct qkd_sa *sa)
 static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
 {
 	int err = act_for(c, out ? act_remove_out : act_remove_in, sa);
+	struct qkd_sent now;
 
-	return err == -ENODEV || err == -ENOENT ? 0 : err;
+	if (err && err != -ENODEV && err != -ENOENT)
+		return err;
+	if (out && read_sent(c, &now))
+		finish_count(sa, &now);
+	return 0;
 }
 
 /*
@@ -531,30 +571,20 @@ static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
  */
 static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
 {
-	struct net_device *dev;
-	bool is;
-
-	rcu_read_lock();
-	dev = dev_get_by_index_rcu(c->ns->net, c->config.ifindex);
-	is = dev && netif_is_macsec(dev);
-	rcu_read_unlock();
-	return is;
+	return !READ_ONCE(c->gone);
 }
 
 static void report(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r)
 {
-	u64 packets, bytes;
+	struct qkd_sent sent = sa->sent, now = sent;
 
-	r->an = sa->an;
-	if (r->out == QKD_SA_READY || r->out == QKD_SA_QUEUED)
-		return;
-	r->packets_out = sa->packets;
-	r->bytes_out = sa->bytes;
-	if (r->out != QKD_SA_ACTIVE)
-		return;
-	read_sent(c, &packets, &bytes);
-	r->packets_out = packets - sa->packets;
-	r->bytes_out = bytes - sa->bytes;
+	if (sa->counting) {
+		read_sent(c, &now);
+		sent = since(&sent, &now);
+	}
+	r->an = number_of(sa);
+	r->packets_out = sent.packets;
+	r->bytes_out = sent.bytes;
 }
 
 const struct qkd_backend qkd_macsec_backend = {
