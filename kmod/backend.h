@@ -13,28 +13,35 @@ struct qkd_chan;
 struct xfrm_state;
 
 /**
+ * struct qkd_sent - what a macsec device has sent
+ * @packets: frames
+ * @bytes: their octets
+ */
+struct qkd_sent {
+	u64 packets;
+	u64 bytes;
+};
+
+/**
  * struct qkd_sa - the security associations of one epoch
  * @epoch: its number
  * @key_id: UUID of the QKD key
  * @in: ESP: inbound state, or NULL; a reference is held
  * @out: ESP: outbound state, or NULL; a reference is held
- * @an: MACsec: association number
  * @queued: MACsec: the material of an epoch that waits for its number, else NULL
  * @failed: it could not be installed when its number was free
- * @packets: MACsec: frames sent by the device, when @an began to encrypt; then,
- *           when another followed, those sent meanwhile
- * @bytes: MACsec: likewise octets
+ * @counting: MACsec: the outbound SA is in use
+ * @sent: MACsec: while it is, what the device had sent before; then what it sent meanwhile
  */
 struct qkd_sa {
 	u64 epoch;
 	u8 key_id[QKD_KEY_ID_BYTES];
 	struct xfrm_state *in;
 	struct xfrm_state *out;
-	u8 an;
 	struct qkd_key *queued;
 	bool failed;
-	u64 packets;
-	u64 bytes;
+	bool counting;
+	struct qkd_sent sent;
 };
 
 /**

@@ -46,6 +46,8 @@ struct qkd_standby {
  * @pool: ESP: where its states come from
  * @spi: ESP: the SPIs, inbound and outbound
  * @unused: MACsec: an association number that is not active; racy
+ * @gone: MACsec: the device has gone; the lock of all devices guards it and @last
+ * @last: MACsec: what the device has sent in all; only once it has gone
  * @lock: guards the rest
  * @alive: false until it is open and once it is deleted
  * @spare: for the next epoch, or NULL
@@ -67,6 +69,8 @@ struct qkd_chan {
 	struct qkd_pool *pool;
 	struct qkd_spi_keys spi[2];
 	u8 unused;
+	bool gone;
+	struct qkd_sent last;
 	struct mutex lock;
 	bool alive;
 	struct qkd_sa *spare;

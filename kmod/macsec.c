@@ -99,7 +99,7 @@ static void run_task(struct work_struct *work)
  */
 static int do_task(struct task *t)
 {
-	if (READ_ONCE(t->ns->dead))
+	if (READ_ONCE(t->ns->dead) || (t->c && READ_ONCE(t->c->gone)))
 		return -ENODEV;
 	INIT_WORK_ONSTACK(&t->work, run_task);
 	queue_work(wq, &t->work);
@@ -161,23 +161,24 @@ static int put_key(struct sk_buff *skb, const struct task *t, bool rx)
 	return err || nla_put_u32(skb, MACSEC_SA_ATTR_PN, 1);
 }
 
-static bool is_add(u8 cmd)
-{
-	return cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
-}
-
-static bool is_update(u8 cmd)
-{
-	return cmd == MACSEC_CMD_UPD_RXSA || cmd == MACSEC_CMD_UPD_TXSA;
-}
-
 static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool active)
 {
 	struct nlattr *nest = nla_nest_start_noflag(skb, MACSEC_ATTR_SA_CONFIG);
+	bool add = cmd == MACSEC_CMD_ADD_RXSA || cmd == MACSEC_CMD_ADD_TXSA;
 
 	if (!nest || nla_put_u8(skb, MACSEC_SA_ATTR_AN, t->an) ||
-	    ((is_add(cmd) || is_update(cmd)) && nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active)) ||
-	    (is_add(cmd) && put_key(skb, t, cmd == MACSEC_CMD_ADD_RXSA)))
+	    nla_put_u8(skb, MACSEC_SA_ATTR_ACTIVE, active) ||
+	    (add && put_key(skb, t, cmd == MACSEC_CMD_ADD_RXSA)))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_in_nest(struct sk_buff *skb, int nest_type, int type, const void *data, int len)
+{
+	struct nlattr *nest = nla_nest_start_noflag(skb, nest_type);
+
+	if (!nest || nla_put(skb, type, len, data))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -185,48 +186,51 @@ static int put_sa(struct sk_buff *skb, const struct task *t, u8 cmd, bool active
 
 static int put_rxsc(struct sk_buff *skb, const struct task *t)
 {
-	struct nlattr *nest = nla_nest_start_noflag(skb, MACSEC_ATTR_RXSC_CONFIG);
-
-	if (!nest || nla_put(skb, MACSEC_RXSC_ATTR_SCI, sizeof(t->c->config.sci_peer),
-			     t->c->config.sci_peer))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return 0;
+	return put_in_nest(skb, MACSEC_ATTR_RXSC_CONFIG, MACSEC_RXSC_ATTR_SCI,
+			   t->c->config.sci_peer, sizeof(t->c->config.sci_peer));
 }
 
-/* A command about the receive channel, or about an association of @t: then @active. */
-static int ask(const struct task *t, u8 cmd, bool active)
+static int put_request(struct sk_buff *skb, const struct task *t, u8 cmd, bool active)
 {
+	static const u8 off = MACSEC_OFFLOAD_OFF;
 	bool tx = cmd >= MACSEC_CMD_ADD_TXSA && cmd <= MACSEC_CMD_UPD_TXSA;
 	bool sa = cmd > MACSEC_CMD_UPD_RXSC;
+
+	if (nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex))
+		return -EMSGSIZE;
+	if (cmd == MACSEC_CMD_UPD_OFFLOAD)
+		return put_in_nest(skb, MACSEC_ATTR_OFFLOAD, MACSEC_OFFLOAD_ATTR_TYPE, &off, 1);
+	if (!tx && put_rxsc(skb, t))
+		return -EMSGSIZE;
+	return sa ? put_sa(skb, t, cmd, active) : 0;
+}
+
+/* A command about the device, the receive channel, or an association of @t: then @active. */
+static int ask(const struct task *t, u8 cmd, bool active)
+{
 	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, cmd);
+	int err;
 
 	if (!skb)
 		return -ENOMEM;
-	if (nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex) ||
-	    (!tx && put_rxsc(skb, t)) || (sa && put_sa(skb, t, cmd, active))) {
-		qkd_netlink_drop(skb);
-		return -EMSGSIZE;
-	}
-	return qkd_netlink_ask(t->ns->netlink, skb);
+	err = put_request(skb, t, cmd, active);
+	if (!err)
+		return qkd_netlink_ask(t->ns->netlink, skb);
+	qkd_netlink_drop(skb);
+	return err;
 }
 
 /*
- * Whether a request failed only because there was no memory for it or, -EIO, for its
+ * A request may fail only because there was no memory for it or, -EIO, for its
  * answer. One that changes nothing when it is made twice is then made again.
  */
-static bool may_pass(int err, int *tries)
-{
-	return (err == -ENOMEM || err == -EIO) && --*tries;
-}
-
 static int insist(const struct task *t, u8 cmd, bool active)
 {
 	int tries = TRIES, err;
 
 	do
 		err = ask(t, cmd, active);
-	while (may_pass(err, &tries));
+	while ((err == -ENOMEM || err == -EIO) && --tries);
 	return err;
 }
 
@@ -263,7 +267,7 @@ static struct net_device *device_of(const struct task *t)
 {
 	struct net_device *dev = __dev_get_by_index(t->ns->net, t->c->config.ifindex);
 
-	return dev && netif_is_macsec(dev) ? dev : NULL;
+	return dev && netif_is_macsec(dev) && !t->c->gone ? dev : NULL;
 }
 
 void qkd_macsec_silence(struct net_device *dev, u8 an)
@@ -271,28 +275,6 @@ void qkd_macsec_silence(struct net_device *dev, u8 an)
 	ASSERT_RTNL();
 	if (change_link(dev, an))
 		netdev_warn(dev, "its keys may stay in use\n");
-}
-
-/*
- * A device that leaves the work to hardware does what that likes without an
- * association. The driver turns this off only while the device is down.
- */
-static int refuse_offload(const struct task *t)
-{
-	struct sk_buff *skb = qkd_netlink_macsec(t->ns->netlink, MACSEC_CMD_UPD_OFFLOAD);
-	struct nlattr *nest;
-
-	if (!skb)
-		return -ENOMEM;
-	nest = nla_put_u32(skb, MACSEC_ATTR_IFINDEX, t->c->config.ifindex)
-		       ? NULL
-		       : nla_nest_start_noflag(skb, MACSEC_ATTR_OFFLOAD);
-	if (!nest || nla_put_u8(skb, MACSEC_OFFLOAD_ATTR_TYPE, MACSEC_OFFLOAD_OFF)) {
-		qkd_netlink_drop(skb);
-		return -EMSGSIZE;
-	}
-	nla_nest_end(skb, nest);
-	return qkd_netlink_ask(t->ns->netlink, skb);
 }
 
 /*
@@ -310,14 +292,15 @@ static int make_rxsc(const struct task *t)
 	return t->c->rxsc_made ? 0 : err;
 }
 
+/*
+ * A device that leaves the work to hardware does what that likes without an
+ * association. The driver turns this off only while the device is down.
+ */
 static int act_open(struct task *t)
 {
 	struct net_device *dev;
-	int tries = TRIES, err;
+	int err = insist(t, MACSEC_CMD_UPD_OFFLOAD, false);
 
-	do
-		err = refuse_offload(t);
-	while (may_pass(err, &tries));
 	if (err)
 		return err == -EBUSY ? -EOPNOTSUPP : err;
 	err = make_rxsc(t);
@@ -448,9 +431,14 @@ static int act_activate(struct task *t)
 	return err;
 }
 
+static u8 number_of(const struct qkd_sa *sa)
+{
+	return sa->epoch % QKD_MACSEC_ANS;
+}
+
 static int act_for(struct qkd_chan *c, int (*act)(struct task *t), const struct qkd_sa *sa)
 {
-	struct task t = {.act = act, .ns = c->ns, .c = c, .an = sa ? sa->an : 0};
+	struct task t = {.act = act, .ns = c->ns, .c = c, .an = sa ? number_of(sa) : 0};
 
 	return do_task(&t);
 }
@@ -476,42 +464,72 @@ static void close_channel(struct qkd_chan *c)
 
 static int install(struct qkd_chan *c, const struct qkd_key *key, struct qkd_sa *sa)
 {
-	struct task t = {.act = act_install, .ns = c->ns, .c = c, .key = key};
-	int err;
+	struct task t = {.act = act_install, .ns = c->ns, .c = c, .key = key, .an = number_of(sa)};
+	int err = do_task(&t);
 
-	sa->an = key->epoch % QKD_MACSEC_ANS;
-	t.an = sa->an;
-	err = do_task(&t);
 	return err == -EBUSY ? -EEXIST : err; /* somebody else's association */
 }
 
-/* All that the device sends, it sends with the association in use. */
-static bool read_sent(const struct qkd_chan *c, u64 *packets, u64 *bytes)
+static struct qkd_sent sent_by(struct net_device *dev)
 {
 	struct rtnl_link_stats64 stats = {};
+
+	dev_get_stats(dev, &stats);
+	return (struct qkd_sent){stats.tx_packets, stats.tx_bytes};
+}
+
+static struct qkd_sent since(const struct qkd_sent *start, const struct qkd_sent *now)
+{
+	return (struct qkd_sent){now->packets - start->packets, now->bytes - start->bytes};
+}
+
+void qkd_macsec_gone(struct qkd_chan *c, struct net_device *dev)
+{
+	ASSERT_RTNL();
+	if (c->gone)
+		return;
+	c->last = sent_by(dev);
+	smp_store_release(&c->gone, true);
+}
+
+/*
+ * All that the device sends, it sends with the association in use. Not to be told
+ * in the moment in which the device goes.
+ */
+static bool read_sent(const struct qkd_chan *c, struct qkd_sent *r)
+{
 	struct net_device *dev;
 
 	rcu_read_lock();
 	dev = dev_get_by_index_rcu(c->ns->net, c->config.ifindex);
 	if (dev)
-		dev_get_stats(dev, &stats);
+		*r = sent_by(dev);
 	rcu_read_unlock();
-	*packets = stats.tx_packets;
-	*bytes = stats.tx_bytes;
-	return dev;
+	smp_rmb(); /* what is found in place of a device that has gone, came after @gone */
+	if (!smp_load_acquire(&c->gone))
+		return dev;
+	*r = c->last;
+	return true;
+}
+
+static void finish_count(struct qkd_sa *sa, const struct qkd_sent *now)
+{
+	if (sa->counting)
+		sa->sent = since(&sa->sent, now);
+	sa->counting = false;
 }
 
 static int activate(struct qkd_chan *c, struct qkd_sa *sa, struct qkd_sa *old)
 {
 	int err = act_for(c, act_activate, sa);
+	struct qkd_sent now;
 
-	if (err)
+	if (err || !read_sent(c, &now))
 		return err;
-	read_sent(c, &sa->packets, &sa->bytes);
-	if (old) {
-		old->packets = sa->packets - old->packets;
-		old->bytes = sa->bytes - old->bytes;
-	}
+	if (old)
+		finish_count(old, &now);
+	sa->sent = now;
+	sa->counting = true;
 	return 0;
 }
 
@@ -520,16 +538,16 @@ static unsigned int limit(struct qkd_chan *c, const struct qkd_sa *sa)
 	const struct qkd_channel *config = &c->config;
 	u64 soft_packets = qkd_epochs_soft(&c->epochs, sa->epoch, config->soft_packets);
 	u64 soft_bytes = qkd_epochs_soft(&c->epochs, sa->epoch, config->soft_bytes);
-	u64 packets, bytes;
+	struct qkd_sent sent;
 
-	if (!read_sent(c, &packets, &bytes))
+	if (!sa->counting || !read_sent(c, &sent))
 		return 0; /* it is lost, which is told otherwise */
-	packets -= sa->packets;
-	bytes -= sa->bytes;
-	if ((config->hard_packets && packets >= config->hard_packets) ||
-	    (config->hard_bytes && bytes >= config->hard_bytes))
+	sent = since(&sa->sent, &sent);
+	if ((config->hard_packets && sent.packets >= config->hard_packets) ||
+	    (config->hard_bytes && sent.bytes >= config->hard_bytes))
 		return QKD_NEWS_HARD;
-	if ((soft_packets && packets >= soft_packets) || (soft_bytes && bytes >= soft_bytes))
+	if ((soft_packets && sent.packets >= soft_packets) ||
+	    (soft_bytes && sent.bytes >= soft_bytes))
 		return QKD_NEWS_SOFT;
 	return 0;
 }
@@ -538,8 +556,13 @@ static unsigned int limit(struct qkd_chan *c, const struct qkd_sa *sa)
 static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
 {
 	int err = act_for(c, out ? act_remove_out : act_remove_in, sa);
+	struct qkd_sent now;
 
-	return err == -ENODEV || err == -ENOENT ? 0 : err;
+	if (err && err != -ENODEV && err != -ENOENT)
+		return err;
+	if (out && read_sent(c, &now))
+		finish_count(sa, &now);
+	return 0;
 }
 
 /*
@@ -548,30 +571,20 @@ static int remove_sa(struct qkd_chan *c, struct qkd_sa *sa, bool out)
  */
 static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
 {
-	struct net_device *dev;
-	bool is;
-
-	rcu_read_lock();
-	dev = dev_get_by_index_rcu(c->ns->net, c->config.ifindex);
-	is = dev && netif_is_macsec(dev);
-	rcu_read_unlock();
-	return is;
+	return !READ_ONCE(c->gone);
 }
 
 static void report(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r)
 {
-	u64 packets, bytes;
+	struct qkd_sent sent = sa->sent, now = sent;
 
-	r->an = sa->an;
-	if (r->out == QKD_SA_READY || r->out == QKD_SA_QUEUED)
-		return;
-	r->packets_out = sa->packets;
-	r->bytes_out = sa->bytes;
-	if (r->out != QKD_SA_ACTIVE)
-		return;
-	read_sent(c, &packets, &bytes);
-	r->packets_out = packets - sa->packets;
-	r->bytes_out = bytes - sa->bytes;
+	if (sa->counting) {
+		read_sent(c, &now);
+		sent = since(&sent, &now);
+	}
+	r->an = number_of(sa);
+	r->packets_out = sent.packets;
+	r->bytes_out = sent.bytes;
 }
 
 const struct qkd_backend qkd_macsec_backend = {

@@ -6,6 +6,7 @@
 #include "backend.h"
 
 struct net_device;
+struct qkd_chan;
 struct qkd_netns;
 
 extern const struct qkd_backend qkd_macsec_backend;
@@ -25,6 +26,13 @@ void qkd_macsec_exit(void);
  *      is held. The driver drops what has no active association.
  */
 void qkd_macsec_silence(struct net_device *dev, u8 an);
+
+/**
+ * qkd_macsec_gone - the device of a channel leaves its namespace, for good
+ * The lock of all devices is held. Whatever has its ifindex later, the channel leaves
+ * alone: what stands is lost, and nothing goes in any more.
+ */
+void qkd_macsec_gone(struct qkd_chan *c, struct net_device *dev);
 
 /** Closes what @ns has open to the driver; the namespace ends. */
 void qkd_macsec_leave(struct qkd_netns *ns);

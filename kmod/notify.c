@@ -70,7 +70,8 @@ static struct xfrm_mgr states = {
 
 /*
  * Also when a device moves to another namespace, with its associations, where
- * nobody would roll them over or take them down.
+ * nobody would roll them over or take them down. One that is unregistered already
+ * is told of again while somebody holds it; its ifindex may be another's by then.
  */
 static int heard_device(struct notifier_block *nb, unsigned long event, void *data)
 {
@@ -79,13 +80,16 @@ static int heard_device(struct notifier_block *nb, unsigned long event, void *da
 	struct qkd_chan *c;
 	u8 unused;
 
-	if (event != NETDEV_UNREGISTER || !netif_is_macsec(dev))
+	if (event != NETDEV_UNREGISTER || !netif_is_macsec(dev) ||
+	    dev->reg_state == NETREG_UNREGISTERED)
 		return NOTIFY_DONE;
 	rcu_read_lock();
 	c = xa_load(&ns->ports, dev->ifindex);
 	unused = c ? READ_ONCE(c->unused) : 0;
-	if (c)
+	if (c) {
+		qkd_macsec_gone(c, dev);
 		qkd_rollover_tell(c, QKD_NEWS_LOST);
+	}
 	rcu_read_unlock();
 	if (c)
 		qkd_macsec_silence(dev, unused);

@@ -608,6 +608,30 @@ static void queued_is_not_standing(void **state)
 	world_end(w);
 }
 
+/*
+ * An epoch right behind the one with its association number would wait for that one, and
+ * that one for it: after three that came to nothing the next one is left out.
+ */
+static void right_behind_its_number(void **state)
+{
+	struct world *w = running(31, WORLD_QUEUE);
+	struct agree *a = w->a.agree;
+	uint64_t last;
+
+	while (agree_slots_busy(a))
+		world_run(w, 1);
+	last = w->a.epochs.slot[w->a.epochs.count - 1].epoch;
+	assert_true(a->next == last + 1);
+	a->next = last + 4;
+	world_run(w, 5000);
+	assert_true(a->next > last + 5);
+	assert_int_equal(w->a.key_of[last + 4], 0);
+	assert_int_not_equal(w->a.key_of[last + 5], 0);
+	assert_int_equal(w->answers[KX_BUSY], 0);
+	world_converges(w);
+	world_end(w);
+}
+
 /* -------- events that nobody reads in time -------- */
 
 /* What the daemon believes of its epochs is what the kernel has. */
@@ -769,6 +793,7 @@ int main(void)
 		ALL_KINDS(switches_come_early_at_random),
 		ALL_KINDS(state_is_full),
 		KIND(queued_is_not_standing, queue),
+		KIND(right_behind_its_number, queue),
 		ALL_KINDS(events_are_lost),
 		ALL_KINDS(random_lives),
 	};

@@ -75,8 +75,8 @@ check "a user namespace may have ESP" in_user_namespace add 1 kind=tunnel cipher
 check "but no MACsec" contains "$(in_user_namespace add 1 kind=macsec cipher=gcm dev=lo \
 	sci="${MAC_b//:/}0001")" 'add: EPERM$'
 
-frames_sent() { # SITE: by the device below; /sys is of another network namespace
-	in_site "$1" awk -v dev="v$1:" '$1 == dev { print $11; n++ } END { exit !n }' /proc/net/dev ||
+frames_sent() { # SITE [DEVICE]: by the device below; /sys is of another network namespace
+	in_site "$1" awk -v dev="${2:-v$1}:" '$1 == dev { print $11; n++ } END { exit !n }' /proc/net/dev ||
 		echo unknown-$RANDOM
 }
 
@@ -102,5 +102,36 @@ check "and spends the epoch" refused ESTALE a put 1 a 1
 check "but not the next" qkd a put 1 a 2
 qkd a delete 1
 check "deleting leaves the other's alone" contains "$(in_site a ip macsec show)" '1: PN'
+sites_down
+
+sites_up
+macsec_devices gcm-aes-256 queue
+macsec_channels 1 gcm rollover=60000 lookahead=6
+qkd a put 1 a 0
+check "an epoch right behind the one with its number is refused" refused ENOBUFS a put 1 a 4
+check "the one after it does" qkd a put 1 a 5 2
+check "and those behind wait" qkd a put 1 a 8 2
+for epoch in 8 9; do
+	check "epoch $epoch in the queue has its number already" contains "$(qkd a epochs 1)" \
+		"^epoch=$epoch in=queued out=queued an=$((epoch % 4)) "
+done
+both delete 1
+
+frames_listed() { # SITE ID: under all its epochs
+	qkd "$1" epochs "$2" | awk -F packets_out= '{ n += $2 } END { print n + 0 }'
+}
+
+# All epochs stay in the listing, since neither end hears that the other has moved.
+macsec_channels 2 gcm rollover=4000 exhausted=block
+put_both 2 0 2
+both watermark 2 0 1 -
+in_site a ping -q -c 3 -i 0.2 10.3.0.2 >/dev/null
+both rollover 2 >/dev/null
+in_site a ping -q -c 8 -i 0.1 10.3.0.2 >/dev/null
+check "the frames of the epoch before are counted, and those of the one in use" \
+	equal "$(frames_listed a 2)" "$(frames_sent a msa)"
+check "at least the pings" at_least "$(frames_listed a 2)" 11
+check "it blocks" wait_until state_is a 2 blocked
+check "its frames are counted" equal "$(frames_listed a 2)" "$(frames_sent a msa)"
 sites_down
 done_testing

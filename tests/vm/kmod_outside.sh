@@ -95,16 +95,33 @@ sites_down
 # --- macsec devices ------------------------------------------------------------------
 sites_up
 macsec_devices gcm-aes-256 queue
-macsec_channels 1 gcm rollover=3600000
+macsec_channels 1 gcm rollover=3600000 grace=60000
 put_both 1 0 2
 both watermark 1 0 1 0
 check "macsec: packets pass" in_site a ping -q -c 2 10.3.0.2
+qkd a watermark 1 0 1 1 # the inbound side of epoch 0 has its grace time
+index=$(ip -n a -o link show msa | cut -d: -f1)
+sent=$(in_site a awk '$1 == "msa:" { print $11 }' /proc/net/dev)
 listen a
 ip -n a link delete msa
 check "a device that goes is told of" heard 'event=failed channel=1 epoch=1 '
 check "its epochs are gone" heard 'event=retired channel=1 epoch=1 '
+check "what it had sent is known" contains "$(qkd a epochs 1)" \
+	"^epoch=0 in=grace out=none .* packets_out=$sent\$"
 stop_listening
+
+# Another device in its place, and somebody else who looks after that.
+ip -n a link add link va index "$index" msa type macsec cipher gcm-aes-256 encrypt on
+in_site a ip macsec add msa rx address $MAC_b port 1 on
+for an in 0 1 2 3; do
+	in_site a ip macsec add msa tx sa $an pn 1 off key 0$an "$(printf '%064d' 1)"
+	in_site a ip macsec add msa rx address $MAC_b port 1 sa $an pn 1 off key 0$an "$(printf '%064d' 1)"
+done
+before=$(in_site a ip macsec show)
+check "a device in its place is another" refused ENODEV a put 1 a 2
 both delete 1
+check "and is left alone" equal "$(in_site a ip macsec show)" "$before"
+ip -n a link delete msa
 
 macsec_device a gcm-aes-256 queue
 macsec_channels 2 gcm rollover=3600000

@@ -285,11 +285,14 @@ struct qkd_material {
  *          (MACsec: or the epoch is queued, see QKD_SA_QUEUED), or
  *          -ENOENT (no such channel), -ESTALE (epoch below the next that the
  *          channel takes: it was, or may have been, used before), -ENOBUFS
- *          (lookahead is full: put it again after a rollover), -EINVAL
+ *          (lookahead is full: put it again after a rollover. MACsec also: the
+ *          last epoch here has its association number, and leaves only for a
+ *          later one: waiting does not help, put the next epoch), -EINVAL
  *          (reserved field, all-zero key, same key in both directions),
  *          -EEXIST (another SA of this machine has the SPI: the epoch is
  *          spent, use the next), -ERANGE (the channel's SPIs are used up),
- *          -ENODEV (macsec device gone), -ENOMEM, -EIO (the kernel refused the
+ *          -ENODEV (the macsec device has gone, and one in its place is another:
+ *          delete the channel, add it again), -ENOMEM, -EIO (the kernel refused the
  *          SA, as for a macsec device of another cipher suite; the event
  *          QKD_EVENT_FAILED has its reason)
  * @channel: qkd_channel.id
@@ -451,7 +454,8 @@ enum qkd_sa_state {
  * @key_id: UUID of its QKD key
  * @in: enum qkd_sa_state, inbound
  * @out: enum qkd_sa_state, outbound
- * @an: MACsec: association number, both directions; ESP: 0
+ * @an: MACsec: association number, both directions, also of an epoch that waits for
+ *      it; ESP: 0
  * @reserved8: must be 0
  * @spi_in: ESP: SPI of the inbound SA, network byte order; MACsec: 0
  * @spi_out: ESP: SPI of the outbound SA, network byte order; MACsec: 0
