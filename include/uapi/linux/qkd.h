@@ -222,8 +222,8 @@ enum qkd_channel_state {
  * A soft limit never makes two rollovers follow one another sooner than
  * QKD_LIMIT_INTERVAL_MS: one that falls due earlier waits, and is counted
  * (qkd_counters.delayed). ESP with an epoch ready: the packet that finds the
- * limit reached is the last one under the old key. MACsec counts what the macsec device sends, and looks
- * at it ten times a second at most: a limit is found reached that much late.
+ * limit reached is the last one under the old key. MACsec counts what the macsec device sends, and
+ * looks at it ten times a second at most: a limit is found reached that much late.
  *
  * In DELETE and LIST every field but @id is 0, and @status, which is not read.
  *
