@@ -94,7 +94,7 @@ sites_up
 esp_channels 1 tunnel 4 cipher=aes rollover=3600000 soft_packets=1000 hard_packets=1500 exhausted=hold
 ready 1 1
 check "hard: 900 pass" send_packets 10.2.0.1 900
-in_site a ping -q -f -c 2000 -W 1 -w 4 10.2.0.1 >/dev/null
+in_site a ping -q -f -c 2000 -W 1 -w $((4 * ${QKD_PATIENCE:-1})) 10.2.0.1 >/dev/null
 check "hard: blocked, though it would hold" wait_until state_is a 1 blocked
 check "hard: counted" counter_is a 1 hard 1
 check "hard: the SA is gone" epoch_is a 1 0 active none
