@@ -45,15 +45,7 @@ static bool is_allowed(const struct qkd_channel *config)
 
 static int init_epochs(struct qkd_chan *c)
 {
-	const struct qkd_epochs_config config = {
-		.lookahead = c->config.lookahead,
-		.rollover_ms = c->config.rollover_ms,
-		.jitter_ms = c->config.jitter_ms,
-		.grace_ms = c->config.grace_ms,
-		.hard_ms = c->config.hard_ms,
-		.on_exhausted = c->config.on_exhausted,
-		.an_count = is_macsec(&c->config) ? QKD_MACSEC_ANS : 0,
-	};
+	const struct qkd_epochs_config config = qkd_epochs_config_of(&c->config);
 	u32 capacity = qkd_epochs_capacity(&config);
 	struct qkd_epoch_slot *slot = kvcalloc(capacity, sizeof(*slot), GFP_KERNEL_ACCOUNT);
 

@@ -8,7 +8,36 @@
 #include <string.h>
 #endif
 #include "epochs.h"
+#include "record.h"
 #include "spi.h"
+
+struct qkd_epochs_config qkd_epochs_config_of(const struct qkd_channel *r)
+{
+	return (struct qkd_epochs_config){
+		.lookahead = r->lookahead,
+		.rollover_ms = r->rollover_ms,
+		.jitter_ms = r->jitter_ms,
+		.grace_ms = r->grace_ms,
+		.hard_ms = r->hard_ms,
+		.on_exhausted = r->on_exhausted,
+		.an_count = r->kind == QKD_KIND_MACSEC ? QKD_MACSEC_ANS : 0,
+	};
+}
+
+static u32 load_le32(const u8 *p)
+{
+	return (u32)p[3] << 24 | (u32)p[2] << 16 | (u32)p[1] << 8 | p[0];
+}
+
+u32 qkd_epochs_random(const struct qkd_key *key)
+{
+	return load_le32(key->key_id) ^ load_le32(key->key_id + 12);
+}
+
+bool qkd_epochs_stands(u8 state)
+{
+	return state != QKD_SA_NONE && state != QKD_SA_QUEUED;
+}
 
 static struct qkd_epoch_slot *find(const struct qkd_epochs *e, u64 epoch)
 {

@@ -145,6 +145,18 @@ struct qkd_action {
 /** Time from a removal that failed to the next try, milliseconds. */
 #define QKD_EPOCHS_RETRY_MS 1000
 
+/** The fixed values of the channel @r. */
+struct qkd_epochs_config qkd_epochs_config_of(const struct qkd_channel *r);
+
+/**
+ * qkd_epochs_random - what the jitter of @key's epoch is drawn from
+ * Of the key ID: both ends have it, so both draw the same.
+ */
+u32 qkd_epochs_random(const struct qkd_key *key);
+
+/** Whether an SA in @state, enum qkd_sa_state, is there to be removed. */
+bool qkd_epochs_stands(u8 state);
+
 /** Slots that a channel with this configuration can need at most. */
 u32 qkd_epochs_capacity(const struct qkd_epochs_config *config);
 
@@ -171,7 +183,7 @@ bool qkd_epochs_must_queue(const struct qkd_epochs *e, u64 epoch);
 /**
  * qkd_epochs_put - the inbound SA of @epoch stands and the outbound is ready,
  * or both are queued, if qkd_epochs_must_queue() said so
- * @random: the same at both ends, different from channel to channel
+ * @random: see qkd_epochs_random()
  * @sa: goes into the slot; the owner releases it at QKD_ACTION_FORGET
  *
  * Call only after qkd_epochs_may_put() gave 0 under the same lock.

@@ -201,3 +201,15 @@ int qkd_record_check_salt(const struct qkd_key *r, __u8 cipher)
 		return -EINVAL;
 	return 0;
 }
+
+int qkd_record_spent_status(int err)
+{
+	switch (err) {
+	case -EEXIST:
+	case -ENODEV:
+	case -ENOMEM:
+		return err;
+	default:
+		return -EIO;
+	}
+}

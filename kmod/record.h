@@ -40,4 +40,13 @@ int qkd_record_check_epoch_list(const struct qkd_epoch *r);
  */
 int qkd_record_check_salt(const struct qkd_key *r, __u8 cipher);
 
+/**
+ * qkd_record_spent_status - the status of a KEY_PUT whose epoch is spent
+ * @err: why it could not be installed; negative
+ *
+ * The kernel's own reasons must not look like a status that says that the epoch
+ * is not spent; the event has them as they are.
+ */
+int qkd_record_spent_status(int err);
+
 #endif

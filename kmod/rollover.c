@@ -377,22 +377,6 @@ void qkd_rollover_work(struct work_struct *work)
 	mutex_unlock(&c->lock);
 }
 
-/*
- * A status that says that the epoch is spent. The kernel's own reasons must
- * not look like one that says that it is not; the event has them as they are.
- */
-static int spent_status(int err)
-{
-	switch (err) {
-	case -EEXIST:
-	case -ENODEV:
-	case -ENOMEM:
-		return err;
-	default:
-		return -EIO;
-	}
-}
-
 static struct qkd_sa *new_sa(struct qkd_chan *c, const struct qkd_key *key)
 {
 	struct qkd_sa *sa = c->spare ?: kmalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
@@ -411,12 +395,6 @@ static int queue(struct qkd_sa *sa, const struct qkd_key *key)
 	return sa->queued ? 0 : -ENOMEM;
 }
 
-/* Both ends have the key ID, so both draw the same from it. */
-static u32 jitter_of(const struct qkd_key *key)
-{
-	return get_unaligned_le32(key->key_id) ^ get_unaligned_le32(key->key_id + 12);
-}
-
 static int take_in(struct qkd_chan *c, const struct qkd_key *key)
 {
 	bool later = qkd_epochs_must_queue(&c->epochs, key->epoch);
@@ -430,7 +408,7 @@ static int take_in(struct qkd_chan *c, const struct qkd_key *key)
 		free_sa(c, sa);
 		return err;
 	}
-	qkd_epochs_put(&c->epochs, key->epoch, jitter_of(key), sa);
+	qkd_epochs_put(&c->epochs, key->epoch, qkd_epochs_random(key), sa);
 	if (!later)
 		report_installed(c, key->epoch);
 	return 0;
@@ -455,7 +433,7 @@ int qkd_rollover_put(struct qkd_chan *c, const struct qkd_key *key)
 	if (err) {
 		qkd_epochs_spend(&c->epochs, key->epoch);
 		report_failed(c, key->epoch, err);
-		return spent_status(err);
+		return qkd_record_spent_status(err);
 	}
 	run(c);
 	return 0;
@@ -504,11 +482,6 @@ int qkd_rollover_retire(struct qkd_chan *c, u64 epoch)
 	return err;
 }
 
-static bool is_installed(u8 state)
-{
-	return state != QKD_SA_NONE && state != QKD_SA_QUEUED;
-}
-
 /* The channel goes whatever happens: an SA that will not is left, and told of. */
 int qkd_rollover_clear(struct qkd_chan *c)
 {
@@ -519,9 +492,9 @@ int qkd_rollover_clear(struct qkd_chan *c)
 	lockdep_assert_held(&c->lock);
 	for (i = 0; i < e->count; i++) {
 		struct qkd_epoch_slot *s = &e->slot[i];
-		int err = is_installed(s->out) ? c->backend->remove(c, s->sa, true) : 0;
+		int err = qkd_epochs_stands(s->out) ? c->backend->remove(c, s->sa, true) : 0;
 
-		if (is_installed(s->in))
+		if (qkd_epochs_stands(s->in))
 			err = c->backend->remove(c, s->sa, false) ?: err;
 		if (err)
 			emit(c, QKD_EVENT_FAILED, s->epoch, 0, err);

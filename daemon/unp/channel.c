@@ -231,16 +231,7 @@ static int begin_agree(struct channel *c)
 		.kind = c->config->kind,
 		.cipher = c->config->cipher,
 		.wanted = c->config->lookahead < r->lookahead ? c->config->lookahead : r->lookahead,
-		.epochs =
-			{
-				.lookahead = r->lookahead,
-				.rollover_ms = r->rollover_ms,
-				.jitter_ms = r->jitter_ms,
-				.grace_ms = r->grace_ms,
-				.hard_ms = r->hard_ms,
-				.on_exhausted = r->on_exhausted,
-				.an_count = r->kind == QKD_KIND_MACSEC ? 4 : 0,
-			},
+		.epochs = qkd_epochs_config_of(r),
 		.next = r->first_epoch,
 	};
 

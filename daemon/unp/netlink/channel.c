@@ -38,19 +38,6 @@ struct netlink_sa *netlink_channel_sa_in_use(const struct netlink_channel *c)
 	return NULL;
 }
 
-static struct qkd_epochs_config epochs_config(const struct qkd_channel *r)
-{
-	return (struct qkd_epochs_config){
-		.lookahead = r->lookahead,
-		.rollover_ms = r->rollover_ms,
-		.jitter_ms = r->jitter_ms,
-		.grace_ms = r->grace_ms,
-		.hard_ms = r->hard_ms,
-		.on_exhausted = r->on_exhausted,
-		.an_count = r->kind == QKD_KIND_MACSEC ? QKD_MACSEC_ANS : 0,
-	};
-}
-
 static struct netlink_channel *allocate(uint32_t capacity)
 {
 	struct netlink_channel *c = calloc(1, sizeof(*c));
@@ -69,7 +56,7 @@ struct netlink_channel *netlink_channel_create(const struct netlink_env *env,
 					       const struct qkd_channel *config,
 					       void (*fire)(void *channel))
 {
-	struct qkd_epochs_config epochs = epochs_config(config);
+	struct qkd_epochs_config epochs = qkd_epochs_config_of(config);
 	uint32_t capacity = qkd_epochs_capacity(&epochs);
 	struct netlink_channel *c = allocate(capacity);
 

@@ -11,30 +11,6 @@
 
 /* -------- keys -------- */
 
-/* The kernel's own reasons must not look like one that says that the epoch is not spent. */
-static int spent_status(int err)
-{
-	switch (err) {
-	case -EEXIST:
-	case -ENODEV:
-	case -ENOMEM:
-		return err;
-	default:
-		return -EIO;
-	}
-}
-
-static uint32_t le32(const uint8_t *p)
-{
-	return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
-
-/* As kmod/rollover.c: both ends have the key ID, so both draw the same from it. */
-static uint32_t jitter_of(const struct qkd_key *key)
-{
-	return le32(key->key_id) ^ le32(key->key_id + 12);
-}
-
 static int install(struct netlink_channel *c, const struct qkd_key *key, bool queue)
 {
 	struct netlink_sa *sa = calloc(1, sizeof(*sa));
@@ -50,7 +26,7 @@ static int install(struct netlink_channel *c, const struct qkd_key *key, bool qu
 		netlink_sa_free(sa);
 		return err;
 	}
-	qkd_epochs_put(&c->epochs, key->epoch, jitter_of(key), sa);
+	qkd_epochs_put(&c->epochs, key->epoch, qkd_epochs_random(key), sa);
 	return 0;
 }
 
@@ -75,7 +51,7 @@ static int put_key(struct netlink_channel *c, const struct qkd_key *key)
 	if (err) {
 		qkd_epochs_spend(&c->epochs, key->epoch);
 		netlink_report_failed(c, key->epoch, err);
-		return spent_status(err);
+		return qkd_record_spent_status(err);
 	}
 	if (!queue)
 		netlink_report_installed(c, key->epoch);

@@ -153,32 +153,18 @@ void netlink_rollover_fired(void *channel)
 	netlink_rollover_run(c);
 }
 
-static bool stands(uint8_t state)
+static int clear(struct netlink_channel *c, struct qkd_epoch_slot *slot, bool out)
 {
-	return state != QKD_SA_NONE && state != QKD_SA_QUEUED;
-}
-
-static int clear_out(struct netlink_channel *c, struct qkd_epoch_slot *slot)
-{
+	uint8_t *state = out ? &slot->out : &slot->in;
+	struct netlink_kernel *kernel = c->env->kernel;
 	int err;
 
-	if (!stands(slot->out))
+	if (!qkd_epochs_stands(*state))
 		return 0;
-	err = netlink_install_remove_out(c->env->kernel, &c->config, slot->sa);
+	err = out ? netlink_install_remove_out(kernel, &c->config, slot->sa)
+		  : netlink_install_remove_in(kernel, &c->config, slot->sa);
 	if (!err)
-		slot->out = QKD_SA_NONE;
-	return err;
-}
-
-static int clear_in(struct netlink_channel *c, struct qkd_epoch_slot *slot)
-{
-	int err;
-
-	if (!stands(slot->in))
-		return 0;
-	err = netlink_install_remove_in(c->env->kernel, &c->config, slot->sa);
-	if (!err)
-		slot->in = QKD_SA_NONE;
+		*state = QKD_SA_NONE;
 	return err;
 }
 
@@ -189,8 +175,8 @@ int netlink_rollover_clear(struct netlink_channel *c)
 	int err = 0;
 
 	for (i = 0; i < c->epochs.count && !err; i++)
-		err = clear_out(c, &c->slot[i]);
+		err = clear(c, &c->slot[i], true);
 	for (i = 0; i < c->epochs.count && !err; i++)
-		err = clear_in(c, &c->slot[i]);
+		err = clear(c, &c->slot[i], false);
 	return err ? err : netlink_install_close(c->env->kernel, &c->config, &c->stale);
 }
