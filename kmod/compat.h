@@ -55,13 +55,6 @@ static inline void qkd_compat_cmd_done(struct io_uring_cmd *cmd, ssize_t ret, un
 #endif
 }
 
-/* Moved by 6.12. */
-#ifdef QKD_HAS_LINUX_UNALIGNED
-#include <linux/unaligned.h>
-#else
-#include <asm/unaligned.h>
-#endif
-
 /* SAs know their direction from 6.10 on: an inbound one cannot encrypt. */
 #ifdef QKD_HAS_XFRM_SA_DIR
 #define qkd_compat_set_dir(x, out) ((x)->dir = (out) ? XFRM_SA_DIR_OUT : XFRM_SA_DIR_IN)

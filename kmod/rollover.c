@@ -128,6 +128,7 @@ static int install_queued(struct qkd_chan *c, struct qkd_sa *sa)
 static void free_sa(struct qkd_chan *c, struct qkd_sa *sa)
 {
 	kfree_sensitive(sa->queued);
+	sa->queued = NULL;
 	kfree(c->spare);
 	c->spare = sa;
 }
