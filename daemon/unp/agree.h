@@ -62,7 +62,8 @@ struct agree_config {
  * @list: backend_list_epochs() of this channel, in order with @submit
  * @now_ms: a monotonic clock
  * @timer: call agree_tick() in @delay_ms; replaces what was asked for before
- * @lost: the backend no longer has the channel
+ * @lost: the backend no longer has the channel (-ENOENT), or what it has is of no
+ *        use any more (-ENODEV: the macsec device has gone)
  * @event: something happened; @epoch may be QKD_EPOCH_NONE
  */
 struct agree_ops {
@@ -76,7 +77,7 @@ struct agree_ops {
 	int (*list)(void *arg, backend_list_fn done, void *done_arg);
 	uint64_t (*now_ms)(void *arg);
 	void (*timer)(void *arg, uint64_t delay_ms);
-	void (*lost)(void *arg);
+	void (*lost)(void *arg, int err);
 	void (*event)(void *arg, const char *type, uint64_t epoch, const char *text);
 };
 

@@ -154,7 +154,7 @@ static void listed(void *arg, int err, const void *records, size_t count)
 	a->listing = false;
 	a->resync_at = agree_now(a) + (err ? AGREE_STATE_MS : AGREE_RESYNC_MS);
 	if (err == -ENOENT) {
-		a->ops->lost(a->arg);
+		a->ops->lost(a->arg, err);
 		goto out;
 	}
 	if (!err)

@@ -54,6 +54,7 @@ static void put_done(void *arg, int err, const void *record)
 	struct agree *a = slot->agree;
 	const struct qkd_key *key = record;
 	uint64_t epoch = slot->epoch;
+	bool lost = !err && (key->status == -ENOENT || key->status == -ENODEV);
 	bool early = slot->early;
 	bool answer = !a->config.initiator && a->up && slot->session == a->session;
 
@@ -74,8 +75,8 @@ static void put_done(void *arg, int err, const void *record)
 	if (answer)
 		agree_reply(a, epoch, err ? KX_FAILED : KX_OK);
 	a->dirty = true;
-	if (err == -ENOENT)
-		a->ops->lost(a->arg);
+	if (lost)
+		a->ops->lost(a->arg, err);
 	else if (err || early)
 		agree_own_list(a);
 	agree_settle(a);

@@ -79,11 +79,14 @@ static void op_event(void *arg, const char *type, uint64_t epoch, const char *te
 	channel_emit(arg, type, epoch, text);
 }
 
-static void op_lost(void *arg)
+static void op_lost(void *arg, int err)
 {
 	struct channel *c = arg;
 
-	channel_detach(c, "the channel is gone from the kernel; it is added again");
+	c->device_gone = err == -ENODEV;
+	channel_detach(c, c->device_gone
+				  ? "its macsec device has gone; it is added again with a new one"
+				  : "the channel is gone from the kernel; it is added again");
 }
 
 static const struct agree_ops ops = {
@@ -261,6 +264,7 @@ static void stands(struct channel *c)
 		return;
 	}
 	c->phase = CHANNEL_STANDS;
+	c->device_gone = false;
 	c->error[0] = '\0';
 	channel_count(c);
 	channel_tell(c, 0, NULL);
@@ -310,16 +314,16 @@ static void deleted_old(void *arg, int err, const void *record)
 
 /*
  * What stands under our name but is not the channel that is configured: it was
- * changed, or the store is new. Its epochs stay spent.
+ * changed, the store is new, or its device is no more. Its epochs stay spent.
  */
 static int delete_old(struct channel *c, const struct qkd_channel *standing)
 {
 	struct qkd_channel old = {.id = standing->id};
 	int err;
 
-	log_warn("channel %s: the kernel has %.31s (number %u) with other parameters: it is "
-		 "replaced",
-		 c->config->name, standing->name, standing->id);
+	log_warn("channel %s: the kernel has %.31s (number %u) with %s: it is replaced",
+		 c->config->name, standing->name, standing->id,
+		 c->device_gone ? "a device that has gone" : "other parameters");
 	channel_hold(c);
 	err = backend_submit(c->env->backend, QKD_CMD_CHANNEL_DELETE, &old, deleted_old, c);
 	if (err)
@@ -412,7 +416,8 @@ static const struct qkd_channel *find_own(struct channel *c, const struct qkd_ch
 			continue;
 		if (s->first_epoch > c->record.first_epoch)
 			c->record.first_epoch = s->first_epoch;
-		if (s->id == c->record.id && !memcmp(s->tag, c->record.tag, sizeof(s->tag)))
+		if (!c->device_gone && s->id == c->record.id &&
+		    !memcmp(s->tag, c->record.tag, sizeof(s->tag)))
 			same = s;
 		else if (delete_old(c, s))
 			log_err("channel %s: what stands cannot be removed", c->config->name);

@@ -72,6 +72,7 @@ struct channel_env {
  * @row_next: lowest epoch that the store has not seen
  * @seen: of standing_ask()
  * @number_taken: another channel in the backend has our number: nothing of ours stands
+ * @device_gone: what stands has lost its macsec device: one that looks like it is another
  * @failures: to attach, one after the other
  * @found_simulated: keys of epochs that stood when it was attached;
  *                   valid if @found_known
@@ -92,6 +93,7 @@ struct channel {
 	uint64_t row_next;
 	uint32_t seen;
 	bool number_taken;
+	bool device_gone;
 	unsigned int failures;
 	bool found_known;
 	bool found_simulated;

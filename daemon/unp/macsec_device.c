@@ -4,7 +4,6 @@
 #include "config/config_address.h"
 #include "log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_macsec.h>
 #include <net/if.h>
@@ -80,7 +79,7 @@ static struct rtnl_link *describe(const struct job *j, int parent)
 		return NULL;
 	rtnl_link_set_name(link, m->device);
 	rtnl_link_set_link(link, parent);
-	rtnl_link_macsec_set_port(link, htons(m->port));
+	rtnl_link_macsec_set_port(link, m->port); /* host order: libnl turns it */
 	rtnl_link_macsec_set_cipher_suite(link, suite_of(j->config->cipher));
 	rtnl_link_macsec_set_icv_len(link, MACSEC_STD_ICV_LEN);
 	rtnl_link_macsec_set_protect(link, 1);
@@ -242,13 +241,22 @@ static void ensure_queue(struct job *j, int ifindex)
 static int read_sci(struct job *j, struct rtnl_link *link, struct macsec_device *device)
 {
 	uint64_t sci = 0;
+	unsigned int port;
 	int err = rtnl_link_macsec_get_sci(link, &sci);
 
 	if (err)
 		return fail(j, err, "its SCI cannot be read");
 	memcpy(device->sci, &sci, sizeof(device->sci)); /* network order, as in the kernel */
 	device->ifindex = rtnl_link_get_ifindex(link);
-	return 0;
+	port = (unsigned int)device->sci[6] << 8 | device->sci[7];
+	if (port == j->config->macsec->port)
+		return 0;
+	snprintf(j->error, j->error_len,
+		 "%s: the port of its SCI is %u, and the channel's 'port' is %u: write 'port: %u' "
+		 "here and 'peer_port: %u' at the peer, or remove the device and let qkdkeyd make "
+		 "it",
+		 j->name, port, j->config->macsec->port, port, port);
+	return -EINVAL;
 }
 
 static int ensure(struct job *j, struct macsec_device *device)

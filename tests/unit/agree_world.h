@@ -639,7 +639,7 @@ static inline void op_timer(void *arg, uint64_t delay_ms)
 	e->timer_at = e->w->now + delay_ms;
 }
 
-static inline void op_lost(void *arg)
+static inline void op_lost(void *arg, int err)
 {
 	struct end *e = arg;
 
