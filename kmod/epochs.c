@@ -344,6 +344,7 @@ bool qkd_epochs_lost(struct qkd_epochs *e, u64 now, struct qkd_epoch_slot *slot,
 	if (out) {
 		retire_outbound(e, now);
 		e->expired = false;
+		e->limited = false;
 		e->state = QKD_CHANNEL_IDLE;
 	}
 	return in || out;
@@ -535,6 +536,7 @@ static void blocked(struct qkd_epochs *e, struct qkd_epoch_slot *s, u64 now, int
 		s->out = QKD_SA_NONE;
 	e->removal = 0;
 	e->expired = false;
+	e->limited = false;
 	e->out = QKD_EPOCH_NONE;
 	e->state = QKD_CHANNEL_BLOCKED;
 }
@@ -558,9 +560,18 @@ static void installed(struct qkd_epochs *e, struct qkd_epoch_slot *s, int err)
 	e->unusable = true;
 }
 
+/* It has moved if others were forgotten since the action was planned. */
+static struct qkd_epoch_slot *slot_of(const struct qkd_epochs *e, const struct qkd_action *action)
+{
+	struct qkd_epoch_slot *s = action->slot;
+
+	return s && s < e->slot + e->count && s->epoch == action->epoch ? s
+									: find(e, action->epoch);
+}
+
 void qkd_epochs_done(struct qkd_epochs *e, u64 now, const struct qkd_action *action, int err)
 {
-	struct qkd_epoch_slot *s = find(e, action->epoch);
+	struct qkd_epoch_slot *s = slot_of(e, action);
 
 	switch (action->type) {
 	case QKD_ACTION_ACTIVATE:

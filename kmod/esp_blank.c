@@ -149,12 +149,26 @@ static bool has_strange_parts(const struct xfrm_state *x)
 
 /*
  * A packet that found the state just before it was deleted may have put it into a list
- * of those last used just after (xfrm_input_state_lookup() looks whether it is valid
- * before it locks the list). Nobody takes it out of there.
+ * of those last used just after (xfrm_input_state_lookup() of 6.12 looks whether it is
+ * valid before it locks the list). Nobody takes it out of there, so that it can never be
+ * freed, as others' states are: the next lookup would read what is something else by then.
  */
 static bool is_still_listed(const struct xfrm_state *x)
 {
 	return qkd_compat_is_cached(x);
+}
+
+int qkd_blank_scrub(struct xfrm_state *x)
+{
+	return crypto_aead_setkey(x->data, zeros, sizeof(zeros));
+}
+
+void qkd_blank_end(struct xfrm_state *x)
+{
+	if (is_still_listed(x))
+		qkd_blank_scrub(x);
+	else
+		xfrm_state_put(x);
 }
 
 /*
@@ -185,9 +199,4 @@ bool qkd_blank_renew(struct xfrm_state *x, const struct xfrm_state *model)
 	x->preplay_esn = preplay;
 	x->data = data;
 	return true;
-}
-
-int qkd_blank_scrub(struct xfrm_state *x)
-{
-	return crypto_aead_setkey(x->data, zeros, sizeof(zeros));
 }

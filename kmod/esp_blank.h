@@ -39,6 +39,12 @@ struct xfrm_state *qkd_blank_make(const struct xfrm_state *model);
  */
 bool qkd_blank_renew(struct xfrm_state *x, const struct xfrm_state *model);
 
+/**
+ * qkd_blank_end - frees a dead state; of one that xfrm still reads only the key is wiped
+ * @x: as for qkd_blank_renew(). May sleep.
+ */
+void qkd_blank_end(struct xfrm_state *x);
+
 /** Overwrites the key of a blank. Return: 0 or negative errno. */
 int qkd_blank_scrub(struct xfrm_state *x);
 

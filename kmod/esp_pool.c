@@ -128,12 +128,12 @@ static struct xfrm_state *pop_old(struct qkd_pool *p)
 /* Return: whether it is the first in @list. */
 static bool push(struct qkd_pool *p, struct xfrm_state *x, struct list_head *list)
 {
-	bool full, first;
+	bool full, was_empty;
 
 	x->saved_tmo = jiffies;
 	spin_lock(&p->lock);
 	full = p->spares >= bound(p);
-	first = !full && list_empty(list);
+	was_empty = !full && list_empty(list);
 	if (!full) {
 		list_add(&x->km.all, list);
 		p->spares++;
@@ -141,7 +141,7 @@ static bool push(struct qkd_pool *p, struct xfrm_state *x, struct list_head *lis
 	spin_unlock(&p->lock);
 	if (full)
 		qkd_blank_discard(x);
-	return first;
+	return was_empty;
 }
 
 struct xfrm_state *qkd_pool_take(struct qkd_pool *p, bool *hit)
@@ -297,7 +297,7 @@ static bool reclaim(struct qkd_pool *p, struct xfrm_state *x)
 		if (qkd_blank_renew(x, p->model))
 			keep(p, x);
 		else
-			xfrm_state_put(x);
+			qkd_blank_end(x);
 		return true;
 	}
 	if (!is_older(x, GIVE_UP_MS) && remember(p, x))
@@ -365,6 +365,15 @@ static void init_pool(struct qkd_pool *p)
 	INIT_DELAYED_WORK(&p->scrub, scrub);
 }
 
+/* One that somebody else refers to is freed by whoever lets go last. */
+static void end(struct xfrm_state *x)
+{
+	if (refcount_read(&x->refcnt) == 1)
+		qkd_blank_end(x);
+	else
+		xfrm_state_put(x);
+}
+
 static void exit_pool(struct qkd_pool *p)
 {
 	struct xfrm_state *x;
@@ -372,7 +381,7 @@ static void exit_pool(struct qkd_pool *p)
 	cancel_work_sync(&p->fill);
 	cancel_delayed_work_sync(&p->reap);
 	while (p->dead)
-		xfrm_state_put(recall(p));
+		end(recall(p));
 	cancel_delayed_work_sync(&p->scrub);
 	while ((x = pop(p)))
 		qkd_blank_discard(x);
@@ -397,6 +406,7 @@ void qkd_pool_exit(void)
 
 	qkd_compat_shrinker_unregister(shrinker);
 	cancel_work_sync(&freeing);
+	synchronize_rcu(); /* nobody finds the last ones that died any more */
 	for (i = 0; i < ARRAY_SIZE(pools); i++)
 		exit_pool(&pools[i]);
 }

@@ -198,14 +198,25 @@ static bool is_spent(const struct qkd_chan *c, const struct xfrm_state *x)
 	       is_over(READ_ONCE(x->curlft.bytes), c->config.hard_bytes);
 }
 
+/* Whoever ends it may have told first: it does both under the lock. */
+static u8 read_state(struct xfrm_state *x)
+{
+	u8 state;
+
+	spin_lock_bh(&x->lock);
+	state = x->km.state;
+	spin_unlock_bh(&x->lock);
+	return state;
+}
+
 /*
  * One that was never inserted is nobody else's to delete, and one that is spent is
  * not lost.
  */
 static bool stands(struct qkd_chan *c, const struct qkd_sa *sa, bool out)
 {
-	const struct xfrm_state *x = out ? sa->out : sa->in;
-	u8 state = x ? READ_ONCE(x->km.state) : XFRM_STATE_VOID;
+	struct xfrm_state *x = out ? sa->out : sa->in;
+	u8 state = x ? read_state(x) : XFRM_STATE_VOID;
 
 	return state == XFRM_STATE_VALID || state == XFRM_STATE_VOID || (out && is_spent(c, x));
 }

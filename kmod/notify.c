@@ -23,7 +23,7 @@ static void tell_of_state(struct xfrm_state *x, unsigned int news)
 
 	rcu_read_lock();
 	c = xa_load(&ns->reqids, x->props.reqid);
-	if (c && (news == QKD_NEWS_LOST || READ_ONCE(c->in_use) == x)) {
+	if (c && (news & QKD_NEWS_LOST || READ_ONCE(c->in_use) == x)) {
 		if (news == QKD_NEWS_SOFT)
 			qkd_ipsec_soft_limit(c, x);
 		qkd_rollover_tell(c, news);
@@ -35,8 +35,8 @@ static void tell_of_state(struct xfrm_state *x, unsigned int news)
 static int heard_state(struct xfrm_state *x, const struct km_event *c)
 {
 	switch (c->event) {
-	case XFRM_MSG_EXPIRE:
-		tell_of_state(x, c->data.hard ? QKD_NEWS_HARD : QKD_NEWS_SOFT);
+	case XFRM_MSG_EXPIRE: /* a hard one, which the limit may be of somebody else, ends it */
+		tell_of_state(x, c->data.hard ? QKD_NEWS_HARD | QKD_NEWS_LOST : QKD_NEWS_SOFT);
 		break;
 	case XFRM_MSG_DELSA:
 		tell_of_state(x, QKD_NEWS_LOST);

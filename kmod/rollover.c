@@ -37,7 +37,8 @@ int qkd_rollover_init(void)
 
 void qkd_rollover_exit(void)
 {
-	rcu_barrier(); /* what waits to be freed is in the queue then */
+	flush_workqueue(wq); /* a sweep may hold the last reference of a channel */
+	rcu_barrier();	     /* what waits to be freed is in the queue then */
 	destroy_workqueue(wq);
 }
 
@@ -99,7 +100,8 @@ static struct qkd_sa *sa_in_use(struct qkd_chan *c)
 
 static void note_activation(struct qkd_chan *c, u64 took)
 {
-	if (took > c->counters.activation_max_ns)
+	/* Of two processors' clocks the later reading may be the lower one. */
+	if ((s64)took > (s64)c->counters.activation_max_ns)
 		c->counters.activation_max_ns = took;
 }
 
@@ -327,7 +329,7 @@ static void run(struct qkd_chan *c)
 		c->counters.limit_rollovers += limited && !c->epochs.limited;
 		report(c, &action, err);
 	}
-	set_timer(c, now);
+	set_timer(c, now_ms()); /* steps of MACsec wait for others */
 	keep_awake(c);
 }
 
