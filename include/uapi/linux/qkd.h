@@ -389,7 +389,7 @@ struct qkd_retire {
  * @installed: epochs whose inbound SA was installed
  * @rollovers: outbound switches, the first activation not counted
  * @retired: epochs gone from both directions, or from the queue
- * @failed: epochs that could not be installed, or that lost an SA to others
+ * @failed: epochs that could not be installed or used, or that lost an SA to others
  * @exhausted: times a rollover fell due with no ready epoch
  * @blocked: times the outbound SA was taken down for want of keys
  * @out_epoch: epoch in use outbound, or QKD_EPOCH_NONE
@@ -507,10 +507,10 @@ enum qkd_event_type {
 	QKD_EVENT_INSTALLED = 1,  /* epoch: inbound SA stands */
 	QKD_EVENT_ACTIVATED = 2,  /* epoch: the outbound SA uses it now */
 	QKD_EVENT_RETIRED = 3,	  /* epoch: gone from both directions, or the queue */
-	QKD_EVENT_LOW = 4,	  /* value: ready epochs left, below lookahead */
+	QKD_EVENT_LOW = 4,	  /* value: epochs ahead, ready or queued: below lookahead */
 	QKD_EVENT_EXHAUSTED = 5,  /* rollover is due and no epoch is ready */
 	QKD_EVENT_BLOCKED = 6,	  /* the outbound SA was taken down */
-	QKD_EVENT_FAILED = 7,	  /* epoch: error says why it was not installed;
+	QKD_EVENT_FAILED = 7,	  /* epoch: error says why it was not installed, or used;
 				   * -ESTALE: it was, somebody removed an SA;
 				   * of a channel that is overdue, or before
 				   * DELETED: an SA of it could not be removed */
