@@ -202,8 +202,7 @@ static bool is_full(const struct qkd_epochs *e)
 {
 	if (e->count < e->config.lookahead)
 		return false;
-	return e->count >= e->capacity ||
-	       qkd_epochs_ready(e) + qkd_epochs_queued(e) >= e->config.lookahead;
+	return e->count >= e->capacity || qkd_epochs_ahead(e) >= e->config.lookahead;
 }
 
 int qkd_epochs_may_put(const struct qkd_epochs *e, u64 epoch)
@@ -642,6 +641,16 @@ u32 qkd_epochs_ready(const struct qkd_epochs *e)
 u32 qkd_epochs_queued(const struct qkd_epochs *e)
 {
 	return e->config.an_count ? count_out(e, QKD_SA_QUEUED) : 0;
+}
+
+u32 qkd_epochs_ahead(const struct qkd_epochs *e)
+{
+	return qkd_epochs_ready(e) + qkd_epochs_queued(e);
+}
+
+bool qkd_epochs_is_low(const struct qkd_epochs *e, u32 ahead)
+{
+	return 2 * ahead < e->config.lookahead;
 }
 
 bool qkd_epochs_inbound(const struct qkd_epochs *e, u64 *first, u64 *last)

@@ -268,6 +268,12 @@ u64 qkd_epochs_wake(const struct qkd_epochs *e, u32 step);
 /** Number of epochs READY outbound. */
 u32 qkd_epochs_ready(const struct qkd_epochs *e);
 
+/** Number of epochs to come: READY outbound or QUEUED. */
+u32 qkd_epochs_ahead(const struct qkd_epochs *e);
+
+/** Whether @ahead, see above, is worth a warning: less than half of lookahead. */
+bool qkd_epochs_is_low(const struct qkd_epochs *e, u32 ahead);
+
 /** Number of epochs QUEUED. */
 u32 qkd_epochs_queued(const struct qkd_epochs *e);
 

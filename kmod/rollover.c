@@ -167,15 +167,15 @@ static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 
 static void report_switch(struct qkd_chan *c, u64 epoch)
 {
-	u32 ready = qkd_epochs_ready(&c->epochs) + qkd_epochs_queued(&c->epochs);
+	u32 ahead = qkd_epochs_ahead(&c->epochs);
 
 	/* The first activation is no rollover. */
 	if (c->counters.last_rollover_ns)
 		c->counters.rollovers++;
 	c->counters.last_rollover_ns = ktime_get_real_ns();
-	emit(c, QKD_EVENT_ACTIVATED, epoch, 0, 0);
-	if (ready < c->config.lookahead)
-		emit(c, QKD_EVENT_LOW, QKD_EPOCH_NONE, ready, 0);
+	emit(c, QKD_EVENT_ACTIVATED, epoch, ahead, 0);
+	if (qkd_epochs_is_low(&c->epochs, ahead))
+		emit(c, QKD_EVENT_LOW, QKD_EPOCH_NONE, ahead, 0);
 }
 
 static void report_installed(struct qkd_chan *c, u64 epoch)

@@ -295,7 +295,7 @@ static void check_slots(const struct end *x)
 	uint32_t i;
 
 	require(e->count == x->count && e->count <= e->capacity);
-	require(qkd_epochs_ready(e) + qkd_epochs_queued(e) <= e->config.lookahead);
+	require(qkd_epochs_ahead(e) <= e->config.lookahead);
 	for (i = 0; i < e->count; i++) {
 		require(e->slot[i].sa == x->sa[i] && e->slot[i].epoch == x->sa[i]->epoch);
 		require(e->slot[i].epoch < e->next);

@@ -513,6 +513,24 @@ static void what_may_be_put(void **state)
 	end(&t);
 }
 
+/* Of a lookahead of 3. One that is used at each switch is no news. */
+static void low_is_less_than_half(void **state)
+{
+	struct end t;
+
+	begin(&t, &esp, 0);
+	for (u64 epoch = 0; epoch < 3; epoch++)
+		put(&t, epoch);
+	watermark(&t, 0, 2, NONE);
+	run(&t);
+	assert_int_equal(qkd_epochs_ahead(&t.e), 2);
+	assert_false(qkd_epochs_is_low(&t.e, qkd_epochs_ahead(&t.e)));
+	after(&t, 1000);
+	assert_int_equal(qkd_epochs_ahead(&t.e), 1);
+	assert_true(qkd_epochs_is_low(&t.e, qkd_epochs_ahead(&t.e)));
+	end(&t);
+}
+
 /* A peer that never moves cannot make this end pile up inbound SAs. */
 static void a_silent_peer_fills_the_slots_at_most(void **state)
 {
@@ -890,7 +908,7 @@ static void slots_are_sane(const struct end *t)
 	u32 i, j;
 
 	assert_true(t->e.count <= t->e.capacity);
-	assert_true(qkd_epochs_ready(&t->e) + qkd_epochs_queued(&t->e) <= t->e.config.lookahead);
+	assert_true(qkd_epochs_ahead(&t->e) <= t->e.config.lookahead);
 	for (i = 1; i < t->e.count; i++)
 		assert_true(t->e.slot[i - 1].epoch < t->e.slot[i].epoch);
 	for (i = 0; i < t->e.count; i++) /* one that is gone is forgotten */
@@ -984,6 +1002,7 @@ int main(void)
 		cmocka_unit_test(all_sas_are_lost),
 		cmocka_unit_test(one_sa_is_lost),
 		cmocka_unit_test(what_may_be_put),
+		cmocka_unit_test(low_is_less_than_half),
 		cmocka_unit_test(a_silent_peer_fills_the_slots_at_most),
 		cmocka_unit_test(epochs_queue_for_their_number),
 		cmocka_unit_test(the_queue_is_left_in_order),

@@ -78,7 +78,7 @@ event=activated channel=1 epoch=5 value=0 error=0 lost=0
 event=low channel=1 epoch=- value=0 error=0 lost=0
 event=installed channel=1 epoch=6 value=0 error=0 lost=0
 event=installed channel=1 epoch=7 value=0 error=0 lost=0
-event=activated channel=1 epoch=6 value=0 error=0 lost=0
+event=activated channel=1 epoch=6 value=1 error=0 lost=0
 event=low channel=1 epoch=- value=1 error=0 lost=0
 event=peermoved channel=1 epoch=6 value=0 error=0 lost=0
 event=retired channel=1 epoch=5 value=0 error=0 lost=0

@@ -36,7 +36,7 @@ void netlink_report_failed(struct netlink_channel *c, uint64_t epoch, int err)
 
 static void report_switch(struct netlink_channel *c, uint64_t epoch, bool limited)
 {
-	uint32_t ready = qkd_epochs_ready(&c->epochs) + qkd_epochs_queued(&c->epochs);
+	uint32_t ahead = qkd_epochs_ahead(&c->epochs);
 
 	/* The first activation is no rollover. */
 	if (c->counters.last_rollover_ns) {
@@ -44,9 +44,9 @@ static void report_switch(struct netlink_channel *c, uint64_t epoch, bool limite
 		c->counters.limit_rollovers += limited;
 	}
 	c->counters.last_rollover_ns = netlink_clock_ns(CLOCK_REALTIME);
-	emit(c, QKD_EVENT_ACTIVATED, epoch, 0, 0);
-	if (ready < c->config.lookahead)
-		emit(c, QKD_EVENT_LOW, QKD_EPOCH_NONE, ready, 0);
+	emit(c, QKD_EVENT_ACTIVATED, epoch, ahead, 0);
+	if (qkd_epochs_is_low(&c->epochs, ahead))
+		emit(c, QKD_EVENT_LOW, QKD_EPOCH_NONE, ahead, 0);
 }
 
 static void report_done(struct netlink_channel *c, const struct qkd_action *action, bool limited)

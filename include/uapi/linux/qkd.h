@@ -505,9 +505,11 @@ struct qkd_epoch {
 /** qkd_event.type */
 enum qkd_event_type {
 	QKD_EVENT_INSTALLED = 1,  /* epoch: inbound SA stands */
-	QKD_EVENT_ACTIVATED = 2,  /* epoch: the outbound SA uses it now */
+	QKD_EVENT_ACTIVATED = 2,  /* epoch: the outbound SA uses it now; value: epochs ahead,
+				   * ready or queued */
 	QKD_EVENT_RETIRED = 3,	  /* epoch: gone from both directions, or the queue */
-	QKD_EVENT_LOW = 4,	  /* value: epochs ahead, ready or queued: below lookahead */
+	QKD_EVENT_LOW = 4,	  /* value: epochs ahead, after a switch: less than half of
+				   * lookahead */
 	QKD_EVENT_EXHAUSTED = 5,  /* rollover is due and no epoch is ready */
 	QKD_EVENT_BLOCKED = 6,	  /* the outbound SA was taken down */
 	QKD_EVENT_FAILED = 7,	  /* epoch: error says why it was not installed, or used;
