@@ -61,6 +61,7 @@ struct qkd_sa {
  * @offer: @sa is to be activated by a soft limit of the one in use itself, not before
  *         @from; or NULL
  * @withdraw: undoes @offer. Return: whether @sa was activated meanwhile
+ * @waits: its steps wait for others: time passes
  * @silent: nobody tells of limits: the backend is to be asked
  * @report: fills the backend's part of a listing; @r->out is set
  */
@@ -74,6 +75,7 @@ struct qkd_backend {
 	unsigned int (*limit)(struct qkd_chan *c, const struct qkd_sa *sa);
 	void (*offer)(struct qkd_chan *c, struct qkd_sa *sa, u64 from);
 	bool (*withdraw)(struct qkd_chan *c);
+	bool waits;
 	bool silent;
 	void (*report)(struct qkd_chan *c, const struct qkd_sa *sa, struct qkd_epoch *r);
 };

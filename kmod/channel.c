@@ -146,7 +146,8 @@ int qkd_channel_add(struct qkd_netns *ns, const struct qkd_channel *config)
 	if (!err) {
 		c->alive = true;
 		__module_get(THIS_MODULE); /* SAs outlive the file that holds it now */
-		qkd_event_emit(ns, config->id, QKD_EVENT_ADDED, QKD_EPOCH_NONE, 0, 0);
+		qkd_event_emit(ns, ktime_get_real_ns(), config->id, QKD_EVENT_ADDED, QKD_EPOCH_NONE,
+			       0, 0);
 	}
 	mutex_unlock(&c->lock);
 	if (err && entered)
@@ -177,7 +178,8 @@ static int delete_channel(struct qkd_chan *c)
 		return -ENOENT;
 	refcount_inc(&c->users);
 	leave_table(c);
-	qkd_event_emit(c->ns, c->config.id, QKD_EVENT_DELETED, QKD_EPOCH_NONE, 0, 0);
+	qkd_event_emit(c->ns, ktime_get_real_ns(), c->config.id, QKD_EVENT_DELETED, QKD_EPOCH_NONE,
+		       0, 0);
 	put_channel(c);
 	module_put(THIS_MODULE);
 	return err ? -EIO : 0;

@@ -2,7 +2,6 @@
 /* Events on their way to the readers of /dev/qkd; see event.h. */
 #include <linux/poll.h>
 #include <linux/slab.h>
-#include <linux/timekeeping.h>
 #include "event.h"
 #include "netns.h"
 
@@ -98,10 +97,11 @@ static bool append(struct qkd_event_queue *q, const struct qkd_event *event)
 	return full;
 }
 
-void qkd_event_emit(struct qkd_netns *ns, u32 channel, enum qkd_event_type type, u64 epoch,
-		    u64 value, int error)
+void qkd_event_emit(struct qkd_netns *ns, u64 time_ns, u32 channel, enum qkd_event_type type,
+		    u64 epoch, u64 value, int error)
 {
 	struct qkd_event event = {
+		.time_ns = time_ns,
 		.channel = channel,
 		.type = type,
 		.epoch = epoch,
@@ -114,7 +114,6 @@ void qkd_event_emit(struct qkd_netns *ns, u32 channel, enum qkd_event_type type,
 		atomic64_inc(&ns->events_lost);
 		return;
 	}
-	event.time_ns = ktime_get_real_ns();
 	spin_lock(&ns->readers_lock);
 	list_for_each_entry(q, &ns->readers, node)
 		if (append(q, &event))

@@ -51,6 +51,7 @@ bool qkd_event_pending(const struct qkd_event_queue *q);
 
 /**
  * qkd_event_emit - tell all readers of the namespace
+ * @time_ns: CLOCK_REALTIME
  * @channel: qkd_channel.id
  * @epoch: or QKD_EPOCH_NONE
  * @value: depends on @type
@@ -58,7 +59,7 @@ bool qkd_event_pending(const struct qkd_event_queue *q);
  *
  * A reader that is slow loses its oldest events, and is told how many.
  */
-void qkd_event_emit(struct qkd_netns *ns, u32 channel, enum qkd_event_type type, u64 epoch,
-		    u64 value, int error);
+void qkd_event_emit(struct qkd_netns *ns, u64 time_ns, u32 channel, enum qkd_event_type type,
+		    u64 epoch, u64 value, int error);
 
 #endif

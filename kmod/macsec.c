@@ -595,6 +595,7 @@ const struct qkd_backend qkd_macsec_backend = {
 	.remove = remove_sa,
 	.stands = stands,
 	.limit = limit,
+	.waits = true,
 	.silent = true,
 	.report = report,
 };

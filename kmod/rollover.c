@@ -84,7 +84,7 @@ static u64 now_ms(void)
 
 static void emit(struct qkd_chan *c, enum qkd_event_type type, u64 epoch, u64 value, int error)
 {
-	qkd_event_emit(c->ns, c->config.id, type, epoch, value, error);
+	qkd_event_emit(c->ns, ktime_get_real_ns(), c->config.id, type, epoch, value, error);
 }
 
 static struct qkd_sa *sa_in_use(struct qkd_chan *c)
@@ -168,12 +168,13 @@ static int carry_out(struct qkd_chan *c, const struct qkd_action *action)
 static void report_switch(struct qkd_chan *c, u64 epoch)
 {
 	u32 ahead = qkd_epochs_ahead(&c->epochs);
+	u64 now_ns = ktime_get_real_ns();
 
 	/* The first activation is no rollover. */
 	if (c->counters.last_rollover_ns)
 		c->counters.rollovers++;
-	c->counters.last_rollover_ns = ktime_get_real_ns();
-	emit(c, QKD_EVENT_ACTIVATED, epoch, ahead, 0);
+	c->counters.last_rollover_ns = now_ns;
+	qkd_event_emit(c->ns, now_ns, c->config.id, QKD_EVENT_ACTIVATED, epoch, ahead, 0);
 	if (qkd_epochs_is_low(&c->epochs, ahead))
 		emit(c, QKD_EVENT_LOW, QKD_EPOCH_NONE, ahead, 0);
 }
@@ -329,7 +330,7 @@ static void run(struct qkd_chan *c)
 		c->counters.limit_rollovers += limited && !c->epochs.limited;
 		report(c, &action, err);
 	}
-	set_timer(c, now_ms()); /* steps of MACsec wait for others */
+	set_timer(c, c->backend->waits ? now_ms() : now);
 	keep_awake(c);
 }
 
