@@ -28,12 +28,6 @@ outbound_spis() {
 	ip -n a xfrm state list src 10.0.0.1 | grep -o 'spi 0x[0-9a-f]*'
 }
 
-# Gives an SA of somebody else a lifetime, which ends at once.
-end_of_life() { # SOURCE DESTINATION SPI
-	ip -n a xfrm state update src "$1" dst "$2" proto esp spi "$3" reqid 1 mode tunnel \
-		aead 'rfc4106(gcm(aes))' 0x"$(printf '%072d' 1)" 128 limit time-hard 1
-}
-
 # --- SAs that somebody deletes -------------------------------------------------
 sites_up
 esp_channels 1 tunnel 4 cipher=aes rollover=3600000 lookahead=8
@@ -57,9 +51,9 @@ ip -n a xfrm state delete src 10.0.0.1 dst 10.0.0.9 proto esp spi 0x1234
 check "it stands" counter_is a 1 out 4
 put_both 1 5 3
 both watermark 1 4 7 -
-end_of_life 10.0.0.2 10.0.0.1 "$(spi a 1 7 in)"
-check "an inbound SA whose time somebody limits is told of" heard 'event=failed channel=1 epoch=7 '
-end_of_life 10.0.0.1 10.0.0.2 "$(spi a 1 4 out)"
+in_site a "$BIN/xfrmexpire" 10.0.0.1 "$(spi a 1 7 in)"
+check "an inbound SA that somebody says has expired is told of" heard 'event=failed channel=1 epoch=7 '
+in_site a "$BIN/xfrmexpire" 10.0.0.2 "$(spi a 1 4 out)"
 check "an outbound one too" heard 'event=failed channel=1 epoch=4 '
 check "and the next one is in use" wait_until out_is a 1 5
 check "packets still pass" ping_through
