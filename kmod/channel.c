@@ -2,6 +2,7 @@
 /* The channels of a network namespace; see channel.h. */
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 #include "channel.h"
 #include "event.h"
 #include "ipsec.h"

@@ -40,7 +40,8 @@ struct xfrm_state *qkd_blank_make(const struct xfrm_state *model);
 bool qkd_blank_renew(struct xfrm_state *x, const struct xfrm_state *model);
 
 /**
- * qkd_blank_end - frees a dead state; of one that xfrm still reads only the key is wiped
+ * qkd_blank_end - frees a dead state, or wipes the key of one that xfrm still reads
+ * Nobody can free the latter: it stays until the machine ends.
  * @x: as for qkd_blank_renew(). May sleep.
  */
 void qkd_blank_end(struct xfrm_state *x);

@@ -35,7 +35,7 @@ static void tell_of_state(struct xfrm_state *x, unsigned int news)
 static int heard_state(struct xfrm_state *x, const struct km_event *c)
 {
 	switch (c->event) {
-	case XFRM_MSG_EXPIRE: /* a hard one, which the limit may be of somebody else, ends it */
+	case XFRM_MSG_EXPIRE: /* a hard one ends the state, whoever set the limit */
 		tell_of_state(x, c->data.hard ? QKD_NEWS_HARD | QKD_NEWS_LOST : QKD_NEWS_SOFT);
 		break;
 	case XFRM_MSG_DELSA:
